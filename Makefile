@@ -1,0 +1,62 @@
+# `make help` lists every target. Only `make up`, `make test` and `make bench` are needed by most people.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+BACKEND ?= embedded
+MEMBERS := libs/common libs/standalone libs/cli services/upload services/catalog services/packager services/encoder services/content-api
+UV_COMPILE := $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(foreach m,$(MEMBERS),--no-emit-package reelay-$(notdir $(m)))
+
+.PHONY: help up test lint types format bench events lock clean env env-dev
+
+help: ## list every target
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+up: env ## start everything on this machine; Ctrl-C stops it
+	@exec $(BIN)/reelay up
+
+test: env-dev ## set up what the tests need and run all of them (BACKEND=containers: servers from images)
+	@bash scripts/browser.sh
+	REELAY_TEST_BACKEND=$(BACKEND) $(BIN)/python -m pytest $(ARGS)
+
+lint: env-dev ## ruff, undeclared imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@for m in $(MEMBERS); do echo "deptry $$m"; (cd $$m && ../../$(BIN)/deptry -q --config ../../pyproject.toml src) || exit 1; done
+
+types: env-dev ## mypy --strict, member by member
+	@for m in $(MEMBERS); do echo "mypy $$m"; $(BIN)/mypy $$m/src || exit 1; done
+
+format: env-dev ## rewrite the code in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: env-dev ## measure every speed claim; writes benchmarks/report/
+	$(BIN)/python -m benchmarks $(ARGS)
+
+events: env-dev ## write docs/events.md and the JSON Schemas from events.py
+	$(BIN)/python -m reelay.common.events_docs docs
+
+lock: $(BIN)/uv ## choose versions anew and pin them with hashes
+	$(UV_COMPILE) $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
+	$(UV_COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	echo 'uv==0.13.8' | $(UV_COMPILE) - -o requirements-uv.lock
+
+clean: ## remove the environment and caches (never the data in .reelay)
+	rm -rf $(VENV) .cache .mypy_cache .pytest_cache .ruff_cache
+
+env: $(VENV)/.ready
+env-dev: $(VENV)/.ready-dev
+
+$(BIN)/uv: requirements-uv.lock
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --require-hashes -r requirements-uv.lock
+	@touch $@
+
+$(VENV)/.ready: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS)) | $(BIN)/uv
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps $(foreach m,$(MEMBERS),-e $(m))
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@

@@ -1,0 +1,1 @@
+"""What Reelay's services share."""

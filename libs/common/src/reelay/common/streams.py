@@ -1,0 +1,117 @@
+"""Streams and durable consumers of JetStream, declared here once and nowhere else."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from nats.js import JetStreamContext
+from nats.js.api import (
+    AckPolicy,
+    ConsumerConfig,
+    DeliverPolicy,
+    DiscardPolicy,
+    RetentionPolicy,
+    StorageType,
+    StreamConfig,
+)
+from nats.js.errors import BadRequestError
+
+from reelay.common.events import Lane
+
+DUPLICATE_WINDOW_S = timedelta(minutes=2).total_seconds()
+
+EVENTS = StreamConfig(
+    name="EVENTS",
+    description="facts",
+    subjects=["events.>"],
+    retention=RetentionPolicy.LIMITS,
+    max_age=timedelta(days=7).total_seconds(),
+    storage=StorageType.FILE,
+    duplicate_window=DUPLICATE_WINDOW_S,
+)
+WORK = StreamConfig(
+    name="WORK",
+    description="encode work, removed when acknowledged",
+    subjects=["work.>"],
+    retention=RetentionPolicy.WORK_QUEUE,
+    discard=DiscardPolicy.NEW,
+    storage=StorageType.FILE,
+    duplicate_window=DUPLICATE_WINDOW_S,
+)
+DEADLETTERS = StreamConfig(
+    name="DEADLETTERS",
+    description="messages that no handler could digest",
+    subjects=["deadletters.>"],
+    retention=RetentionPolicy.LIMITS,
+    max_age=timedelta(days=30).total_seconds(),
+    storage=StorageType.FILE,
+)
+STREAMS = (EVENTS, WORK, DEADLETTERS)
+
+
+@dataclass(frozen=True)
+class Consumer:
+    """A durable pull consumer: who handles which subject, and how patiently."""
+
+    durable: str
+    stream: str
+    subject: str
+    batch: int = 1
+    """Messages handled at the same time; each is acknowledged by itself."""
+    ack_wait_s: float = 30.0
+    """An unacknowledged message is delivered again after this time."""
+    heartbeat_s: float | None = None
+    """Interval of `in_progress` while a handler runs; absent for short handlers."""
+    max_deliver: int = 8
+    retry_base_s: float = 0.5
+    """Delay before the second delivery; doubled for each further one."""
+
+    def config(self) -> ConsumerConfig:
+        """Return what JetStream is told.
+
+        The server's own limit lies one above ours: the middleware terminates a message on its
+        last attempt, and a message that hits the server's limit would stay in the stream.
+        """
+        return ConsumerConfig(
+            durable_name=self.durable,
+            filter_subject=self.subject,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=self.ack_wait_s,
+            max_deliver=self.max_deliver + 1,
+            deliver_policy=DeliverPolicy.ALL,
+            max_ack_pending=max(64, 4 * self.batch),
+        )
+
+
+def fact_consumer(service: str, handler: str, subject: str, *, batch: int = 1) -> Consumer:
+    """Return the durable `<service>-<handler>` on a fact."""
+    return Consumer(durable=f"{service}-{handler}", stream="EVENTS", subject=subject, batch=batch)
+
+
+def work_consumer(provider: str, lane: Lane) -> Consumer:
+    """Return the durable that all encoders with `provider` share for `lane`.
+
+    `ack_wait` is short so that the chunk of a killed encoder is delivered again within seconds;
+    the heartbeat keeps a living one's.
+    """
+    return Consumer(
+        durable=f"encoder-{provider}-{lane}",
+        stream="WORK",
+        subject=f"work.encode.{provider}.{lane}",
+        ack_wait_s=5.0,
+        heartbeat_s=1.5,
+        max_deliver=4,
+    )
+
+
+async def declare_streams(js: JetStreamContext) -> None:
+    """Create the streams, or bring existing ones to the declared settings."""
+    for stream in STREAMS:
+        try:
+            await js.add_stream(config=stream)
+        except BadRequestError:
+            await js.update_stream(config=stream)
+
+
+async def declare_consumer(js: JetStreamContext, consumer: Consumer) -> None:
+    """Create a durable consumer, or bring an existing one to the declared settings."""
+    await js.add_consumer(consumer.stream, config=consumer.config())

@@ -1,0 +1,1 @@
+"""All of Reelay on one machine."""

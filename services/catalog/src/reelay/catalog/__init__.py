@@ -1,0 +1,1 @@
+"""Videos, their state and who may see them."""

@@ -1,0 +1,1 @@
+"""Encodes chunks of a video with FFmpeg."""

@@ -1,0 +1,1 @@
+"""Plans a video, dispatches its encoding and packages its segments."""
