@@ -32,6 +32,10 @@ class TransientError(ReelayError):
     status = HTTPStatus.SERVICE_UNAVAILABLE
 
 
+class OutageError(TransientError):
+    """A server that this service needs does not answer."""
+
+
 class NotFoundError(PermanentError):
     """There is nothing under this name."""
 

@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import Protocol
 
 from reelay.common.errors import NotFoundError, PermanentError, TransientError
+from reelay.common.identity import MAX_PARTS, PART_SIZE_BYTES
 
 KEY = re.compile(r"[a-z0-9][a-zA-Z0-9._-]*(/[a-zA-Z0-9_-][a-zA-Z0-9._-]*)*")
 MAX_KEY_CHARS = 512
+MAX_KEY_COMPONENT_CHARS = 255
+"""Longest name between two slashes: the limit of Linux filesystems, and of SeaweedFS."""
 
 
 class InvalidKeyError(PermanentError):
@@ -20,8 +23,20 @@ class ObjectMissingError(NotFoundError):
     """No object is stored under this key."""
 
 
+class AttemptMissingError(NotFoundError):
+    """This attempt to store an object in parts was completed, dropped or swept."""
+
+
+class InvalidPartsError(PermanentError):
+    """The parts do not make an object: one is missing, replaced, or of the wrong size."""
+
+
 class StoreUnavailableError(TransientError):
     """The object store does not answer, or is full."""
+
+
+class StoreFullError(StoreUnavailableError):
+    """The object store has no room left; free some, or give it more."""
 
 
 @dataclass(frozen=True)
@@ -49,21 +64,45 @@ def check_key(key: str) -> str:
     """
     if len(key) > MAX_KEY_CHARS or not KEY.fullmatch(key):
         raise InvalidKeyError(f"{key[:100]!r} is not an object key")
+    if any(len(component) > MAX_KEY_COMPONENT_CHARS for component in key.split("/")):
+        raise InvalidKeyError(f"{key[:100]!r}... has a name that is too long")
     return key
+
+
+def check_prefix(prefix: str) -> str:
+    """Return `prefix` when keys can start with it (all do with the empty one).
+
+    Raises InvalidKeyError otherwise.
+    """
+    if prefix and not prefix.endswith("/"):
+        check_key(prefix)
+    elif prefix:
+        check_key(prefix[:-1])
+    return prefix
+
+
+def check_part(number: int, data: bytes) -> None:
+    """Raise InvalidPartsError unless `data` can be part `number`."""
+    if not 1 <= number <= MAX_PARTS:
+        raise InvalidPartsError(f"Part {number} is not one of 1 to {MAX_PARTS}")
+    if not 0 < len(data) <= PART_SIZE_BYTES:
+        raise InvalidPartsError(f"Part {number} has {len(data)} bytes, not 1 to {PART_SIZE_BYTES}")
 
 
 class ObjectStore(Protocol):
     """Objects under slash-separated keys, each written once and then only read or deleted.
 
     Every method raises InvalidKeyError for a malformed key and StoreUnavailableError when the
-    store cannot be reached or is full.
+    store cannot be reached or is full (then StoreFullError). A key must not be the directory of
+    another (`a` and `a/b`): adapters may refuse the second with InvalidKeyError.
     """
 
     async def put(self, key: str, data: bytes | Path) -> PutResult:
         """Store `data` (or the file's bytes) under `key`, all or nothing, unless it is taken.
 
         When an object exists it is left as it is, and its info is returned with `created` false.
-        The object is durable when the call returns.
+        The object is durable when the call returns. A call that was interrupted and tried again
+        inside an adapter may report `created` false for an object that it stored itself.
         """
         ...
 
@@ -74,7 +113,8 @@ class ObjectStore(Protocol):
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Stream the bytes [start, end) of an object; `end` None reads to its end.
 
-        Raises ObjectMissingError on the first step when there is none.
+        A range beyond the object's end yields what there is. Raises ObjectMissingError on the
+        first step when there is no object.
         """
         ...
 
@@ -100,16 +140,27 @@ class ObjectStore(Protocol):
     async def put_part(self, key: str, attempt: str, number: int, data: bytes) -> str:
         """Store part `number` (from 1; all but the last of identity.PART_SIZE_BYTES).
 
-        Returns the part's tag. Storing a part again replaces it. Durable on return.
+        Returns the part's tag. Storing a part again replaces it. Durable on return. Raises
+        AttemptMissingError for an unknown attempt, InvalidPartsError for a wrong number or size.
         """
         ...
 
     async def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
-        """Join the parts 1..n, whose tags are given in order, to the object, all or nothing."""
+        """Join the parts 1..n, whose tags are given in order, to the object, all or nothing.
+
+        The attempt ends. When an object exists under the key, whether from this attempt or another,
+        it is left as it is and its info is returned with `created` false. Raises InvalidPartsError
+        when a tag is not that of the part stored last, and AttemptMissingError when there is
+        neither the attempt nor an object.
+        """
         ...
 
     async def abort_parts(self, key: str, attempt: str) -> None:
         """Drop an attempt and its parts; dropping one that is not there is no error."""
+        ...
+
+    async def sweep(self, older_than_s: float) -> int:
+        """Drop what was begun longer ago than this and never finished; return how many."""
         ...
 
     async def check(self) -> None:

@@ -1,0 +1,185 @@
+"""What becomes of a delivered message: acknowledged, tried again, waited for, or a dead letter."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from fast_depends.exceptions import ValidationError as DependsValidationError
+from faststream import BaseMiddleware
+from nats.aio.msg import Msg
+from pydantic import ValidationError
+from sqlalchemy.exc import InterfaceError, OperationalError
+
+from reelay.common import metrics
+from reelay.common.cloudevents import Envelope, wrap
+from reelay.common.errors import OutageError, PermanentError, TransientError
+from reelay.common.events import DeadLetter
+from reelay.common.storage.port import StoreUnavailableError
+from reelay.common.streams import Consumer
+
+if TYPE_CHECKING:
+    from faststream._internal.context.repository import ContextRepo
+    from faststream.message import StreamMessage
+
+MAX_RETRY_DELAY_S = 30.0
+MAX_OUTAGE_DELAY_S = 5.0
+DEFAULT_HEARTBEATS_PER_ACK_WAIT = 3
+
+INVALID = (PermanentError, ValidationError, DependsValidationError)
+"""No repetition helps."""
+
+
+OUTAGES = (OutageError, OperationalError, InterfaceError, StoreUnavailableError)
+"""A server is down: wait for it, whatever the number of attempts."""
+
+GiveUp = Callable[[bytes, Exception], Awaitable[None]]
+Publish = Callable[[Envelope], Awaitable[None]]
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Route:
+    """A durable consumer and what to do when one of its messages is given up."""
+
+    consumer: Consumer
+    give_up: GiveUp | None
+
+
+class ExhaustedError(TransientError):
+    """The message was tried as often as allowed; its handler failed or died each time."""
+
+
+class DeliveryMiddleware:
+    """Makes one `_Delivery` per message; FastStream calls it as a middleware factory."""
+
+    def __init__(self, routes: Mapping[str, Route], publish: Publish) -> None:
+        self._routes = routes
+        self._publish = publish
+
+    def __call__(self, msg: Any, /, *, context: "ContextRepo") -> "_Delivery":
+        return _Delivery(msg, context=context, routes=self._routes, publish=self._publish)
+
+
+class _Delivery(BaseMiddleware[Any, Any]):
+    def __init__(
+        self, msg: Any, /, *, context: "ContextRepo", routes: Mapping[str, Route], publish: Publish
+    ) -> None:
+        super().__init__(msg, context=context)
+        self._routes = routes
+        self._publish = publish
+
+    async def consume_scope(
+        self,
+        call_next: Callable[["StreamMessage[Any]"], Awaitable[Any]],
+        msg: "StreamMessage[Any]",
+    ) -> Any:
+        raw = msg.raw_message
+        if not isinstance(raw, Msg) or not raw.reply.startswith("$JS.ACK."):
+            return await self._consume_plain(call_next, msg)
+        route = self._routes[raw.metadata.consumer]
+        started = time.monotonic()
+        with structlog.contextvars.bound_contextvars(
+            consumer=route.consumer.durable, message_id=msg.headers.get("ce-id")
+        ):
+            async with _heartbeat(raw, route.consumer):
+                outcome = await self._digest(call_next, msg, route)
+        metrics.MESSAGE_SECONDS.labels(route.consumer.durable).observe(time.monotonic() - started)
+        metrics.MESSAGES_HANDLED.labels(route.consumer.durable, outcome).inc()
+        return None
+
+    async def _consume_plain(
+        self,
+        call_next: Callable[["StreamMessage[Any]"], Awaitable[Any]],
+        msg: "StreamMessage[Any]",
+    ) -> None:
+        try:
+            await call_next(msg)
+        except Exception as error:  # the boundary of a message that nobody will send again
+            log.warning("plain message failed", subject=msg.raw_message.subject, error=repr(error))
+
+    async def _digest(
+        self,
+        call_next: Callable[["StreamMessage[Any]"], Awaitable[Any]],
+        msg: "StreamMessage[Any]",
+        route: Route,
+    ) -> str:
+        raw: Msg = msg.raw_message
+        attempt = raw.metadata.num_delivered
+        limit = route.consumer.max_deliver
+        if attempt > limit:
+            return await self._bury(raw, route, ExhaustedError())
+        try:
+            await self._outlast_outages(call_next, msg)
+        except INVALID as error:
+            return await self._bury(raw, route, error)
+        except asyncio.CancelledError:
+            await raw.nak()
+            raise
+        except Exception as error:  # the boundary: every other failure is tried again
+            if attempt == limit:
+                return await self._bury(raw, route, error)
+            delay = min(MAX_RETRY_DELAY_S, route.consumer.retry_base_s * 2 ** (attempt - 1))
+            log.warning("will try again", attempt=attempt, delay_s=delay, error=repr(error))
+            await raw.nak(delay=delay)
+            return "retried"
+        await raw.ack()
+        return "ok"
+
+    async def _outlast_outages(
+        self,
+        call_next: Callable[["StreamMessage[Any]"], Awaitable[Any]],
+        msg: "StreamMessage[Any]",
+    ) -> None:
+        delay = 0.25
+        while True:
+            try:
+                await call_next(msg)
+            except OUTAGES as error:
+                log.warning("waiting for a server", delay_s=delay, error=repr(error)[:300])
+                await asyncio.sleep(delay)
+                delay = min(MAX_OUTAGE_DELAY_S, delay * 2)
+            else:
+                return
+
+    async def _bury(self, raw: Msg, route: Route, error: Exception) -> str:
+        log.error("dead letter", error=repr(error), subject=raw.subject)
+        if route.give_up is not None:
+            await route.give_up(raw.data, error)
+        letter = DeadLetter(
+            original_subject=raw.subject,
+            handler=route.consumer.durable,
+            reason=repr(error)[:2000],
+            kind="permanent" if isinstance(error, INVALID) else "exhausted",
+            headers=dict(raw.headers or {}),
+            body=raw.data.decode(errors="replace"),
+        )
+        identity = f"{route.consumer.durable}:{raw.metadata.sequence.stream}"
+        await self._publish(wrap(letter, source=route.consumer.durable, message_id=identity))
+        await raw.term()
+        return "dead"
+
+
+@contextlib.asynccontextmanager
+async def _heartbeat(raw: Msg, consumer: Consumer) -> AsyncIterator[None]:
+    """Tell the server that the message is in good hands until the block ends."""
+    interval_s = consumer.heartbeat_s or consumer.ack_wait_s / DEFAULT_HEARTBEATS_PER_ACK_WAIT
+
+    async def beat() -> None:
+        while True:
+            await asyncio.sleep(interval_s)
+            # Without a connection there is nobody to tell, and the server delivers again.
+            with contextlib.suppress(Exception):
+                await raw.in_progress()
+
+    task = asyncio.create_task(beat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task

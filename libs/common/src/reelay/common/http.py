@@ -1,0 +1,154 @@
+"""What every service's HTTP side has: problem documents, health, metrics, tracing, and a server."""
+
+import asyncio
+import contextlib
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
+from typing import Any, Literal
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, Response
+from granian.constants import Interfaces
+from granian.server.embed import Server
+from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from sqlalchemy.exc import InterfaceError, OperationalError
+from starlette.exceptions import HTTPException
+
+from reelay.common.errors import OutageError, ReelayError
+
+Check = Callable[[], Awaitable[None]]
+CHECK_TIMEOUT_S = 2.0
+STOP_TIMEOUT_S = 5.0
+
+log = structlog.get_logger()
+
+stopping = asyncio.Event()
+"""Set when the process was asked to stop; endless responses end then."""
+
+
+def problem(status: int, detail: str, *, kind: str = "about:blank") -> dict[str, Any]:
+    """Return the members of a problem document (RFC 9457, section 3.1)."""
+    title = HTTPStatus(status).phrase
+    return {"type": kind, "title": title, "status": status, "detail": detail}
+
+
+def problem_response(
+    status: int, detail: str, *, kind: str = "about:blank", headers: Mapping[str, str] | None = None
+) -> JSONResponse:
+    """Return a problem document as a response that no cache keeps."""
+    return JSONResponse(
+        problem(status, detail, kind=kind),
+        status_code=status,
+        media_type="application/problem+json",
+        headers={"cache-control": "no-store", **(headers or {})},
+    )
+
+
+def create_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
+    """Return an application with health, readiness, metrics and problem documents.
+
+    `checks` are asked by `/readyz`; each raises when what it is named for cannot be used.
+    """
+    app = FastAPI(title=f"Reelay {title}", docs_url=None, redoc_url=None)
+    app.add_exception_handler(ReelayError, _on_reelay_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(OperationalError, _on_outage)
+    app.add_exception_handler(InterfaceError, _on_outage)
+    app.add_exception_handler(Exception, _on_bug)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> JSONResponse:
+        ready, report = await readiness(checks)
+        return JSONResponse(report, status_code=200 if ready else 503)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
+
+    FastAPIInstrumentor.instrument_app(app, excluded_urls="healthz,readyz,metrics")
+    return app
+
+
+async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, Any]]:
+    """Ask all checks at once; return whether all hold, and a report."""
+
+    async def ask(check: Check) -> str:
+        try:
+            async with asyncio.timeout(CHECK_TIMEOUT_S):
+                await check()
+        except Exception as error:  # the boundary: whatever a check raises means 'not ready'
+            return f"{type(error).__name__}: {error}"[:200]
+        return "ok"
+
+    states = dict(zip(checks, await asyncio.gather(*map(ask, checks.values())), strict=True))
+    ready = all(state == "ok" for state in states.values())
+    return ready, {"ready": ready, "checks": states}
+
+
+async def serve(
+    app: Any, host: str, port: int, *, interface: Literal["asginl", "rsgi"] = "asginl"
+) -> None:
+    """Serve until SIGTERM or SIGINT; answer what was begun, then return."""
+    server = Server(
+        app,
+        address=host,
+        port=port,
+        interface=Interfaces(interface),
+        websockets=False,
+        log_enabled=False,
+        backlog=1024,
+    )
+    loop = asyncio.get_running_loop()
+    stopping.clear()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    serving = asyncio.create_task(server.serve())
+    stop = asyncio.create_task(stopping.wait())
+    await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
+    stop.cancel()
+    if serving.done():
+        serving.result()
+        return
+    server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(STOP_TIMEOUT_S):
+            await serving
+
+
+async def _on_reelay_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, ReelayError)
+    headers = {"retry-after": "1"} if error.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    if error.status == HTTPStatus.UNAUTHORIZED:
+        headers["www-authenticate"] = "Bearer"
+    return problem_response(error.status, error.detail, kind=error.problem, headers=headers)
+
+
+async def _on_http_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem_response(error.status_code, str(error.detail), headers=error.headers)
+
+
+async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return problem_response(422, f"{where}: {first['msg']}", kind="unprocessable")
+
+
+async def _on_outage(_: Request, error: Exception) -> JSONResponse:
+    log.warning("database does not answer", error=repr(error)[:300])
+    return problem_response(503, OutageError().detail, headers={"retry-after": "1"})
+
+
+async def _on_bug(request: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected error", path=request.url.path, exc_info=error)
+    return problem_response(500, "Something went wrong on our side; the log says what.")

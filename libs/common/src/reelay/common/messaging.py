@@ -1,0 +1,132 @@
+"""The broker: publishing with acknowledgement, and handlers that lose nothing.
+
+FastStream carries the subscriptions; `delivery.DeliveryMiddleware` alone decides what becomes of a
+message. Handlers take one event, and say what went wrong by the type of the error they raise.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+from uuid import UUID
+
+import nats.errors
+from faststream import AckPolicy
+from faststream.nats import JStream, NatsBroker, PullSub
+from faststream.nats.opentelemetry import NatsTelemetryMiddleware
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+
+from reelay.common.cloudevents import Envelope, wrap
+from reelay.common.delivery import DeliveryMiddleware, GiveUp, Route
+from reelay.common.errors import OutageError
+from reelay.common.events import Event, Message
+from reelay.common.streams import Consumer, declare_consumer, declare_streams
+
+PULL_TIMEOUT_S = 5.0
+PUBLISH_TIMEOUT_S = 5.0
+
+M = TypeVar("M", bound=Message)
+Handler = Callable[[M], Awaitable[None]]
+
+
+class BrokerUnavailableError(OutageError):
+    """The message broker does not answer."""
+
+
+class Messaging:
+    """One service's connection to NATS."""
+
+    def __init__(self, url: str, service: str) -> None:
+        self.service = service
+        self._routes: dict[str, Route] = {}
+        self.broker = NatsBroker(
+            url,
+            name=f"reelay-{service}",
+            logger=None,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=1,
+            connect_timeout=5,
+            ping_interval=10,
+            max_outstanding_pings=2,
+            middlewares=[
+                NatsTelemetryMiddleware(),
+                DeliveryMiddleware(self._routes, self._publish),
+            ],
+        )
+
+    def on(self, consumer: Consumer, handler: Handler[M], *, give_up: GiveUp | None = None) -> None:
+        """Let `handler` digest the messages of a durable consumer.
+
+        `give_up(message_body, error)` is called before a message becomes a dead letter.
+        """
+        self._routes[consumer.durable] = Route(consumer, give_up)
+        self.broker.subscriber(
+            consumer.subject,
+            stream=JStream(consumer.stream, declare=False),
+            durable=consumer.durable,
+            config=consumer.config(),
+            pull_sub=PullSub(batch_size=consumer.batch, timeout=PULL_TIMEOUT_S),
+            ack_policy=AckPolicy.MANUAL,
+        )(handler)
+
+    def on_plain(self, message: type[M], handler: Handler[M], *, queue: str = "") -> None:
+        """Let `handler` see plain NATS messages, which are never stored; of a `queue`, one sees it.
+
+        Also works on the subject of an event, for those who only want to hear it now.
+        """
+        self.broker.subscriber(message.subject, queue=queue)(handler)
+
+    async def start(self) -> None:
+        """Connect, declare streams and consumers, and begin to consume."""
+        await self.broker.connect()
+        await declare_streams(self.jetstream)
+        for route in self._routes.values():
+            await declare_consumer(self.jetstream, route.consumer)
+        await self.broker.start()
+
+    async def stop(self) -> None:
+        """Stop consuming; a message in hand is given back."""
+        await self.broker.stop()
+
+    async def publish(self, event: Message, *, message_id: str | UUID | None = None) -> None:
+        """Store `event` in its stream; return when the server acknowledged it.
+
+        Raises BrokerUnavailableError otherwise.
+        """
+        await self._publish(wrap(event, source=self.service, message_id=message_id))
+
+    async def publish_envelope(self, envelope: Envelope) -> None:
+        """Store a message that was wrapped earlier; raises BrokerUnavailableError."""
+        await self._publish(envelope)
+
+    async def tell(self, message: Message) -> None:
+        """Send a plain NATS message to whoever listens now."""
+        if isinstance(message, Event):
+            raise TypeError("facts are published, not told")
+        envelope = wrap(message, source=self.service)
+        envelope.headers.pop("Nats-Msg-Id")
+        await self.client.publish(envelope.subject, envelope.body, headers=envelope.headers)
+
+    async def check(self) -> None:
+        """Return when the broker answers; raise BrokerUnavailableError otherwise."""
+        if not await self.broker.ping(timeout=2.0):
+            raise BrokerUnavailableError
+
+    @property
+    def client(self) -> Client:
+        """The plain NATS connection."""
+        client: Any = self.broker.config.connection_state.connection
+        assert isinstance(client, Client)
+        return client
+
+    @property
+    def jetstream(self) -> JetStreamContext:
+        """The JetStream interface of the connection."""
+        return self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
+
+    async def _publish(self, envelope: Envelope) -> None:
+        try:
+            await self.jetstream.publish(
+                envelope.subject, envelope.body, headers=dict(envelope.headers)
+            )
+        except (nats.errors.Error, OSError) as error:
+            raise BrokerUnavailableError(f"The broker does not answer: {error!r}") from error

@@ -1,0 +1,46 @@
+"""Runs a service: one asyncio process that starts its parts in order and stops them in reverse."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import structlog
+import uvloop
+
+from reelay.common.settings import ServiceSettings
+from reelay.common.telemetry import configure_logging, configure_tracing
+
+log = structlog.get_logger()
+
+
+def run(
+    name: str, settings: ServiceSettings, main: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """Configure logs and tracing for the service `name`, and run `main` to its end."""
+    configure_logging(name, settings.log_format, settings.log_level)
+    configure_tracing(name, settings.otlp_endpoint)
+    uvloop.run(main())
+
+
+@contextlib.asynccontextmanager
+async def background(*endless: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Run endless coroutines beside the block; if one ends or fails, the process ends with it."""
+    process = asyncio.current_task()
+    assert process is not None
+    tasks = [asyncio.create_task(work) for work in endless]
+
+    def on_done(task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            log.critical("a background task ended", task=repr(task), exc_info=task.exception())
+            process.cancel()
+
+    for task in tasks:
+        task.add_done_callback(on_done)
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.remove_done_callback(on_done)
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

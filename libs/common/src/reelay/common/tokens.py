@@ -1,0 +1,118 @@
+"""Bearer tokens: signed by the catalog (EdDSA), verified everywhere without calling it.
+
+A public key lies in the object store under `keys/<kid>.json` as a JWK (RFC 8037); its `kid` is the
+JWK thumbprint (RFC 7638). It is written once, so that what a verifier read stays true.
+"""
+
+import base64
+import hashlib
+import json
+import time
+from dataclasses import dataclass
+
+import jwt
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from reelay.common.errors import ForbiddenError, UnauthorizedError
+from reelay.common.storage.port import InvalidKeyError, ObjectMissingError, ObjectStore, read_all
+
+ALGORITHM = "EdDSA"
+ISSUER = "reelay"
+
+
+class InvalidTokenError(UnauthorizedError):
+    """The bearer token is not valid, or no longer."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who makes a request."""
+
+    subject: str
+    scopes: frozenset[str]
+
+    def require(self, scope: str) -> None:
+        """Raise ForbiddenError unless this identity may do what `scope` names."""
+        if scope not in self.scopes and "admin" not in self.scopes:
+            raise ForbiddenError(f"This token does not allow {scope!r}.")
+
+
+class TokenSigner:
+    """Signs tokens with a private key; lives in the catalog alone."""
+
+    def __init__(self, private_key_pem: str) -> None:
+        key = serialization.load_pem_private_key(private_key_pem.encode(), password=None)
+        assert isinstance(key, Ed25519PrivateKey)
+        self._key = key
+        raw = key.public_key().public_bytes_raw()
+        x = base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+        self.jwk = {"crv": "Ed25519", "kty": "OKP", "x": x}
+        canonical = json.dumps(self.jwk, sort_keys=True, separators=(",", ":")).encode()
+        self.kid = hashlib.sha256(canonical).hexdigest()
+
+    @staticmethod
+    def new_private_key() -> str:
+        """Return a new Ed25519 private key in PEM."""
+        return (
+            Ed25519PrivateKey.generate()
+            .private_bytes(
+                serialization.Encoding.PEM,
+                serialization.PrivateFormat.PKCS8,
+                serialization.NoEncryption(),
+            )
+            .decode()
+        )
+
+    async def publish_key(self, store: ObjectStore) -> None:
+        """Put the public key where verifiers look for it."""
+        await store.put(f"keys/{self.kid}.json", json.dumps(self.jwk).encode())
+
+    def sign(self, subject: str, scopes: set[str], *, lifetime_s: float | None = None) -> str:
+        """Return a token for `subject`; without a lifetime it does not expire."""
+        claims: dict[str, object] = {
+            "iss": ISSUER,
+            "sub": subject,
+            "scope": " ".join(sorted(scopes)),
+            "iat": int(time.time()),
+        }
+        if lifetime_s is not None:
+            claims["exp"] = int(time.time() + lifetime_s)
+        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self.kid})
+
+
+class TokenVerifier:
+    """Verifies tokens with the keys in the object store; a key is read once."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._keys: dict[str, jwt.PyJWK] = {}
+
+    async def verify_header(self, authorization: str | None) -> Identity:
+        """Return who sent an `Authorization` header; raises UnauthorizedError."""
+        scheme, _, token = (authorization or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise UnauthorizedError
+        return await self.verify(token.strip())
+
+    async def verify(self, token: str) -> Identity:
+        """Return whom a token was signed for; raises InvalidTokenError."""
+        try:
+            key = await self._key(str(jwt.get_unverified_header(token).get("kid", "")))
+            claims = jwt.decode(
+                token,
+                key.key,
+                algorithms=[ALGORITHM],
+                issuer=ISSUER,
+                leeway=30,
+                options={"require": ["sub", "iat"]},
+            )
+        except (jwt.InvalidTokenError, ObjectMissingError, InvalidKeyError) as error:
+            raise InvalidTokenError from error
+        return Identity(str(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
+
+    async def _key(self, kid: str) -> jwt.PyJWK:
+        if kid not in self._keys:
+            jwk = json.loads(await read_all(self._store, f"keys/{kid}.json"))
+            self._keys[kid] = jwt.PyJWK.from_dict(jwk, algorithm=ALGORITHM)
+        return self._keys[kid]

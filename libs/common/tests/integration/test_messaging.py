@@ -1,0 +1,184 @@
+"""Delivery over a real NATS server: nothing is lost, nothing hangs in a loop."""
+
+import asyncio
+import signal
+from uuid import UUID, uuid4
+
+import pytest
+
+from reelay.common.errors import PermanentError, TransientError
+from reelay.common.events import AssetUploaded, DeadLetter, SegmentDemanded
+from reelay.common.messaging import Messaging
+from reelay.common.streams import Consumer
+from reelay.common.testing.servers import Program
+
+pytestmark = pytest.mark.integration
+
+
+def uploaded() -> AssetUploaded:
+    return AssetUploaded(upload_id=uuid4(), asset_id="a" * 64, source_key="sources/x", size_bytes=1)
+
+
+def consumer(**changes: object) -> Consumer:
+    return Consumer(
+        **{
+            "durable": "test-handler",
+            "stream": "EVENTS",
+            "subject": AssetUploaded.subject,
+            "retry_base_s": 0.02,
+            "max_deliver": 3,
+            **changes,
+        }  # type: ignore[arg-type]
+    )
+
+
+class Seen:
+    """Notes what a handler got, and fails as told."""
+
+    def __init__(self, *errors: Exception) -> None:
+        self.ids: list[UUID] = []
+        self.errors = list(errors)
+        self.news = asyncio.Event()
+
+    async def handle(self, event: AssetUploaded) -> None:
+        self.ids.append(event.upload_id)
+        self.news.set()
+        if self.errors:
+            raise self.errors.pop(0)
+
+    async def until(self, count: int, deadline_s: float = 30) -> None:
+        async with asyncio.timeout(deadline_s):
+            while len(self.ids) < count:
+                self.news.clear()
+                await self.news.wait()
+
+
+async def dead_letters(messaging: Messaging, count: int) -> list[DeadLetter]:
+    subscription = await messaging.jetstream.pull_subscribe("deadletters.>", stream="DEADLETTERS")
+    letters = await subscription.fetch(count, timeout=10)
+    return [DeadLetter.model_validate_json(letter.data) for letter in letters]
+
+
+async def settled(messaging: Messaging) -> None:
+    """Wait until the consumer has nothing pending and nothing unacknowledged."""
+    async with asyncio.timeout(20):
+        while True:
+            info = await messaging.jetstream.consumer_info("EVENTS", "test-handler")
+            if not info.num_pending and not info.num_ack_pending:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_event_reaches_its_handler_once(messaging: Messaging) -> None:
+    seen = Seen()
+    messaging.on(consumer(), seen.handle)
+    await messaging.start()
+    event = uploaded()
+    await messaging.publish(event, message_id=event.upload_id)
+    await messaging.publish(event, message_id=event.upload_id)
+    await seen.until(1)
+    await settled(messaging)
+    assert seen.ids == [event.upload_id]
+
+
+async def test_transient_error_is_tried_again(messaging: Messaging) -> None:
+    seen = Seen(TransientError(), TransientError())
+    messaging.on(consumer(), seen.handle)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    await seen.until(3)
+    await settled(messaging)
+    assert len(seen.ids) == 3
+
+
+async def test_permanent_error_is_a_dead_letter_at_once(messaging: Messaging) -> None:
+    seen = Seen(PermanentError("never"))
+    given_up: list[bytes] = []
+
+    async def give_up(body: bytes, _: Exception) -> None:
+        given_up.append(body)
+
+    messaging.on(consumer(), seen.handle, give_up=give_up)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    letter = (await dead_letters(messaging, 1))[0]
+    await settled(messaging)
+    assert (letter.kind, letter.handler, len(seen.ids)) == ("permanent", "test-handler", 1)
+    assert len(given_up) == 1
+
+
+async def test_exhausted_message_is_a_dead_letter_and_not_stuck(messaging: Messaging) -> None:
+    seen = Seen(*[TransientError("still not") for _ in range(10)])
+    messaging.on(consumer(), seen.handle)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    letter = (await dead_letters(messaging, 1))[0]
+    await settled(messaging)
+    assert letter.kind == "exhausted"
+    assert len(seen.ids) == 3
+
+
+async def test_malformed_body_is_a_dead_letter(messaging: Messaging) -> None:
+    seen = Seen()
+    messaging.on(consumer(), seen.handle)
+    await messaging.start()
+    await messaging.jetstream.publish(AssetUploaded.subject, b"{not json")
+    await messaging.jetstream.publish(AssetUploaded.subject, b'{"upload_id": 5}')
+    assert len(await dead_letters(messaging, 1)) == 1
+    await settled(messaging)
+    assert seen.ids == []
+
+
+async def test_long_handler_keeps_its_message(messaging: Messaging) -> None:
+    calls = 0
+
+    async def slow(_: AssetUploaded) -> None:
+        nonlocal calls
+        calls += 1
+        await asyncio.sleep(3)
+
+    messaging.on(consumer(ack_wait_s=1.0, heartbeat_s=0.3), slow)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    await asyncio.sleep(0.1)
+    await settled(messaging)
+    assert calls == 1
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_consumption_goes_on_after_the_server_restarts(
+    messaging: Messaging, nats: Program, how: signal.Signals
+) -> None:
+    seen = Seen()
+    messaging.on(consumer(), seen.handle)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    await seen.until(1)
+    nats.stop(how)
+    nats.start()
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await messaging.publish(uploaded())
+                break
+            except TransientError:
+                await asyncio.sleep(0.1)
+    await seen.until(2)
+
+
+async def test_plain_message_is_seen_by_one_of_a_queue(messaging: Messaging) -> None:
+    got: list[str] = []
+    news = asyncio.Event()
+
+    async def hear(demand: SegmentDemanded) -> None:
+        got.append(demand.path)
+        news.set()
+
+    messaging.on_plain(SegmentDemanded, hear, queue="a")
+    messaging.on_plain(SegmentDemanded, hear, queue="a")
+    await messaging.start()
+    await messaging.tell(SegmentDemanded(package_id="p", path="video/360p/1.m4s"))
+    async with asyncio.timeout(5):
+        await news.wait()
+    await messaging.client.flush()
+    assert got == ["video/360p/1.m4s"]
