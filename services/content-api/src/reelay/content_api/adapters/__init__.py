@@ -1,0 +1,1 @@
+"""The object store and the broker, as this service needs them."""

@@ -1,0 +1,46 @@
+"""The broker, without which everything that exists is served all the same."""
+
+import asyncio
+import contextlib
+
+import nats.errors
+import structlog
+
+from reelay.common.events import SegmentDemanded
+from reelay.common.messaging import Messaging
+from reelay.content_api.domain.names import ContentName
+
+RETRY_S = 1.0
+
+log = structlog.get_logger()
+
+
+class BrokerDemand:
+    """Tells packagers that somebody waits; says nothing while there is no connection."""
+
+    def __init__(self, messaging: Messaging) -> None:
+        self._messaging = messaging
+        self._started = False
+
+    async def connect(self) -> None:
+        """Connect as soon as the broker answers, and stay so until cancelled.
+
+        Not `Messaging.start`, which declares streams: this service only hears and tells plain
+        messages, and a broker whose JetStream is not ready must not keep it from doing so.
+        """
+        while not self._started:
+            try:
+                await self._messaging.broker.start()
+                self._started = True
+            except (nats.errors.Error, OSError, TimeoutError) as error:
+                log.warning("broker does not answer", error=repr(error))
+                await asyncio.sleep(RETRY_S)
+        await asyncio.Event().wait()
+
+    async def tell(self, name: ContentName) -> None:
+        """Demand an object. A message that cannot be sent now is worthless later: it is dropped."""
+        if not self._started or not self._messaging.client.is_connected:
+            return
+        demand = SegmentDemanded(package_id=name.package_id, path=name.path)
+        with contextlib.suppress(nats.errors.Error, OSError):
+            await self._messaging.tell(demand)

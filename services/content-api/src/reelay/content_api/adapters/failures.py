@@ -1,0 +1,58 @@
+"""Which packages cannot be made, and why: by facts heard just now, else by `failed.json`."""
+
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+
+from pydantic import BaseModel, ValidationError
+
+from reelay.common.storage import ObjectMissingError, ObjectStore, read_all
+from reelay.content_api.domain.names import failed_key
+
+HEARD_S = 5.0
+"""How long a heard fact counts by itself; later only the stored object does, which a new plan
+removes. Short, because an old fact may be delivered again after that plan."""
+MAX_HEARD = 1024
+UNKNOWN_REASON = "This video could not be processed."
+
+
+class FailedDocument(BaseModel):
+    """failed.json, as far as it matters here."""
+
+    reason: str = UNKNOWN_REASON
+
+
+class Failures:
+    """Failed packages."""
+
+    def __init__(self, store: ObjectStore, *, now: Callable[[], float] = time.monotonic) -> None:
+        """`now` returns seconds of a clock that never goes back."""
+        self._store = store
+        self._now = now
+        self._heard: OrderedDict[str, tuple[float, str]] = OrderedDict()
+
+    def hear(self, package_id: str, reason: str) -> None:
+        """Note that a package failed."""
+        self._heard[package_id] = (self._now(), reason)
+        self._heard.move_to_end(package_id)
+        while len(self._heard) > MAX_HEARD:
+            self._heard.popitem(last=False)
+
+    def forget(self, package_id: str) -> None:
+        """Note that a package is being made (again)."""
+        self._heard.pop(package_id, None)
+
+    async def reason(self, package_id: str) -> str | None:
+        """Return why a package failed, or None when it did not. Raises StoreUnavailableError."""
+        heard = self._heard.get(package_id)
+        if heard is not None:
+            if self._now() - heard[0] < HEARD_S:
+                return heard[1]
+            self.forget(package_id)
+        try:
+            body = await read_all(self._store, failed_key(package_id))
+            return FailedDocument.model_validate_json(body).reason
+        except ObjectMissingError:
+            return None
+        except ValidationError:
+            return UNKNOWN_REASON

@@ -1,0 +1,66 @@
+"""Wires the content API."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from reelay.common import http
+from reelay.common.messaging import Messaging
+from reelay.common.service import background
+from reelay.common.storage import ObjectStore, open_store
+from reelay.content_api.adapters.broker import BrokerDemand
+from reelay.content_api.adapters.failures import Failures
+from reelay.content_api.adapters.local_files import LocalFiles
+from reelay.content_api.adapters.object_cache import ObjectCache
+from reelay.content_api.adapters.plans import Plans
+from reelay.content_api.domain.files import Files
+from reelay.content_api.domain.names import plan_key
+from reelay.content_api.entrypoints.events import listen
+from reelay.content_api.entrypoints.rsgi import Application
+from reelay.content_api.handlers import Library
+from reelay.content_api.settings import ContentApiSettings
+from reelay.content_api.waiting import WaitingLimits, WaitingRoom
+
+
+async def main(settings: ContentApiSettings) -> None:
+    """Serve until the process is asked to stop."""
+    async with AsyncExitStack() as stack:
+        store = open_store(settings.store_url)
+        messaging = Messaging(settings.nats_url, "content-api")
+        demand = BrokerDemand(messaging)
+        library = Library(
+            open_files(store, settings, stack),
+            Plans(store),
+            Failures(store),
+            demand,
+            WaitingLimits(
+                wait_s=settings.wait_s,
+                repeat_s=settings.repeat_s,
+                total=settings.max_waiting,
+                per_package=settings.max_waiting_per_package,
+            ),
+        )
+        listen(messaging, library)
+        stack.push_async_callback(messaging.stop)
+        await stack.enter_async_context(
+            background(demand.connect(), close_on_stop(library.waiting))
+        )
+        # The broker is no part of readiness: without it everything that exists is served.
+        app = Application(library, {"store": store.check})
+        await http.serve(app, settings.host, settings.port, interface="rsgi")
+
+
+def open_files(store: ObjectStore, settings: ContentApiSettings, stack: AsyncExitStack) -> Files:
+    """Return the store's own files, or a cache of a store that has none on this machine."""
+    if store.local_path(plan_key("0" * 64)) is not None:
+        return LocalFiles(store)
+    cache = ObjectCache(store, settings.cache_dir, settings.cache_bytes)
+    stack.callback(cache.close)
+    return cache
+
+
+async def close_on_stop(waiting: WaitingRoom) -> None:
+    """Send away those who wait when the process is asked to stop, so that it can."""
+    while True:
+        await http.stopping.wait()
+        waiting.close()
+        await asyncio.sleep(http.STOP_TIMEOUT_S)

@@ -1,0 +1,1 @@
+"""What is promised, named and asked for; no I/O."""

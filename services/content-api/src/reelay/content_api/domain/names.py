@@ -1,0 +1,77 @@
+"""Names of objects in packages: which request targets mean one, its content type and its tag."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from reelay.common.storage import InvalidKeyError
+from reelay.common.storage.port import check_key
+
+CONTENT_PREFIX = "/api/v1/content/"
+PACKAGE_ID = re.compile(r"[0-9a-f]{64}")
+
+PLAN = "plan.json"
+INDEX = "index.json"
+FAILED = "failed.json"
+
+CONTENT_TYPES = {
+    "m3u8": "application/vnd.apple.mpegurl",
+    "mpd": "application/dash+xml",
+    "m4s": "video/iso.segment",
+    "mp4": "video/mp4",
+    "json": "application/json",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ContentName:
+    """One object of a package."""
+
+    package_id: str
+    path: str
+    """Relative to the package, for example video/360p/7.m4s."""
+
+    @property
+    def key(self) -> str:
+        """The object's key in the store."""
+        return f"packages/{self.package_id}/{self.path}"
+
+    @property
+    def etag(self) -> str:
+        """A strong entity tag (RFC 9110, section 8.8.3): bytes under a path never change."""
+        digest = hashlib.sha256(f"{self.package_id}/{self.path}".encode()).hexdigest()
+        return f'"{digest[:32]}"'
+
+    @property
+    def content_type(self) -> str:
+        """The media type, by the ending of the name."""
+        if self.path.startswith("audio/") and self.path.endswith(".mp4"):
+            return "audio/mp4"
+        return CONTENT_TYPES.get(self.path.rpartition(".")[2], "application/octet-stream")
+
+
+def parse_target(path: str) -> ContentName | None:
+    """Return the object that a request path names, or None when it can name none.
+
+    `path` was percent-decoded once (by the server) and is not decoded again. Only well-formed
+    object keys pass, so no name reaches outside its package.
+    """
+    package_id, _, rest = path.removeprefix(CONTENT_PREFIX).partition("/")
+    if not path.startswith(CONTENT_PREFIX) or not PACKAGE_ID.fullmatch(package_id):
+        return None
+    name = ContentName(package_id, rest)
+    try:
+        check_key(name.key)
+    except InvalidKeyError:
+        return None
+    return name
+
+
+def failed_key(package_id: str) -> str:
+    """Return the key of the object that says why a package cannot be made."""
+    return f"packages/{package_id}/{FAILED}"
+
+
+def plan_key(package_id: str) -> str:
+    """Return the key of a package's plan."""
+    return f"packages/{package_id}/{PLAN}"

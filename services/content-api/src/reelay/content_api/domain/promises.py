@@ -1,0 +1,53 @@
+"""Which names the plan of a package promises: exactly those may be served or waited for."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from reelay.content_api.domain.names import INDEX, PLAN
+
+MANIFESTS = frozenset({"master.m3u8", "manifest.mpd"})
+DOCUMENTS = frozenset({PLAN, INDEX})
+RENDITION_FILES = frozenset({"init.mp4", "index.m3u8"})
+SEGMENT = re.compile(r"([1-9][0-9]{0,8})\.m4s")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedRendition:
+    """One rendition of a plan; its segments are counted from 1."""
+
+    id: str
+    path: str
+    """Relative to the package, for example video/360p."""
+    segments: int
+
+
+class Promises:
+    """The names that a package will have, whether they exist yet or not."""
+
+    __slots__ = ("_renditions",)
+
+    def __init__(self, renditions: Iterable[PlannedRendition]) -> None:
+        self._renditions = {rendition.path: rendition for rendition in renditions}
+
+    def promised(self, path: str) -> bool:
+        """Tell whether `path` exists or will exist: a manifest, an init segment, a segment."""
+        if path in MANIFESTS:
+            return True
+        directory, _, file = path.rpartition("/")
+        rendition = self._renditions.get(directory)
+        if rendition is None:
+            return False
+        if file in RENDITION_FILES:
+            return True
+        segment = SEGMENT.fullmatch(file)
+        return segment is not None and int(segment.group(1)) <= rendition.segments
+
+    def served(self, path: str) -> bool:
+        """Tell whether `path` may be served when it exists: what is promised, plan and index."""
+        return path in DOCUMENTS or self.promised(path)
+
+    def rendition_of(self, path: str) -> str | None:
+        """Return the id of the rendition that `path` belongs to, or None for a manifest."""
+        rendition = self._renditions.get(path.rpartition("/")[0])
+        return rendition.id if rendition else None

@@ -1,0 +1,36 @@
+"""Facts that end waiting. They are only heard, not consumed: whoever misses one looks anyway."""
+
+from reelay.common.events import (
+    ManifestUpdated,
+    PackagePlanned,
+    TranscodeCompleted,
+    TranscodeFailed,
+)
+from reelay.common.messaging import Messaging
+from reelay.content_api.handlers import Library
+
+
+def listen(messaging: Messaging, library: Library) -> None:
+    """Let the facts about packages wake those who wait for their objects."""
+
+    async def on_planned(event: PackagePlanned) -> None:
+        library.failures.forget(event.package_id)
+        library.waiting.wake(event.package_id)
+
+    async def on_updated(event: ManifestUpdated) -> None:
+        library.failures.forget(event.package_id)
+        renditions = frozenset(available.rendition for available in event.available)
+        library.waiting.wake(event.package_id, renditions)
+
+    async def on_completed(event: TranscodeCompleted) -> None:
+        library.waiting.wake(event.package_id)
+
+    async def on_failed(event: TranscodeFailed) -> None:
+        if event.package_id is not None:
+            library.failures.hear(event.package_id, event.reason)
+            library.waiting.wake(event.package_id)
+
+    messaging.on_plain(PackagePlanned, on_planned)
+    messaging.on_plain(ManifestUpdated, on_updated)
+    messaging.on_plain(TranscodeCompleted, on_completed)
+    messaging.on_plain(TranscodeFailed, on_failed)

@@ -1,0 +1,119 @@
+"""Header fields of every kind of answer, and answers that carry no object."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from reelay.common.http import problem
+from reelay.common.metrics import REQUESTS_SERVED
+from reelay.content_api.domain.files import StoredFile
+from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.ranges import ByteRange
+from reelay.content_api.entrypoints.protocol import Fields, HTTPProtocol
+
+IMMUTABLE = ("cache-control", "public, max-age=31536000, immutable")
+NO_STORE = ("cache-control", "no-store")
+EXPOSED = (
+    "accept-ranges, cache-control, content-length, content-range, content-type, date, etag, "
+    "retry-after"
+)
+ANY_ORIGIN: Fields = [
+    ("access-control-allow-origin", "*"),
+    ("access-control-expose-headers", EXPOSED),
+    ("cross-origin-resource-policy", "cross-origin"),
+]
+METHODS = "GET, HEAD, OPTIONS"
+PREFLIGHT: Fields = [
+    *ANY_ORIGIN,
+    ("access-control-allow-methods", METHODS),
+    ("access-control-allow-headers", "*"),
+    ("access-control-max-age", "86400"),
+    ("allow", METHODS),
+]
+OBJECT: Fields = [*ANY_ORIGIN, IMMUTABLE, ("accept-ranges", "bytes")]
+
+
+def send_object(proto: HTTPProtocol, name: ContentName, file: StoredFile, *, body: bool) -> int:
+    """Answer with a whole object; return the status."""
+    fields = [
+        *OBJECT,
+        ("etag", name.etag),
+        ("content-type", name.content_type),
+        ("content-length", str(file.size_bytes)),
+    ]
+    if body:
+        proto.response_file(200, fields, file.path)
+    else:
+        proto.response_empty(200, fields)
+    return 200
+
+
+def send_part(proto: HTTPProtocol, name: ContentName, file: StoredFile, part: ByteRange) -> int:
+    """Answer with some bytes of an object (RFC 9110, section 15.3.7); return the status."""
+    fields = [
+        *OBJECT,
+        ("etag", name.etag),
+        ("content-type", name.content_type),
+        ("content-length", str(part.length)),
+        ("content-range", f"bytes {part.start}-{part.end - 1}/{file.size_bytes}"),
+    ]
+    proto.response_file_range(206, fields, file.path, part.start, part.end)
+    return 206
+
+
+def send_not_modified(proto: HTTPProtocol, name: ContentName) -> int:
+    """Tell a client that what it has is right; return the status."""
+    proto.response_empty(304, [*OBJECT, ("etag", name.etag)])
+    return 304
+
+
+def send_problem(
+    proto: HTTPProtocol,
+    status: int,
+    detail: str,
+    *,
+    kind: str = "about:blank",
+    fields: Mapping[str, str] | None = None,
+    body: bool = True,
+) -> int:
+    """Answer with a problem document that no cache keeps; return the status."""
+    content = json.dumps(problem(status, detail, kind=kind)).encode()
+    headers = [
+        *ANY_ORIGIN,
+        NO_STORE,
+        ("content-type", "application/problem+json"),
+        ("content-length", str(len(content))),
+        *(fields or {}).items(),
+    ]
+    if body:
+        proto.response_bytes(status, headers, content)
+    else:
+        proto.response_empty(status, headers)
+    return status
+
+
+def send_bytes(
+    proto: HTTPProtocol, status: int, content_type: str, content: bytes, *, body: bool
+) -> int:
+    """Answer with a short text about the service itself; return the status."""
+    headers = [
+        NO_STORE,
+        ("content-type", content_type),
+        ("content-length", str(len(content))),
+    ]
+    if body:
+        proto.response_bytes(status, headers, content)
+    else:
+        proto.response_empty(status, headers)
+    return status
+
+
+def count(status: int) -> None:
+    """Count an answered content request."""
+    counter = _counters.get(status)
+    if counter is None:
+        counter = _counters[status] = REQUESTS_SERVED.labels(str(status))
+    counter.inc()
+
+
+_counters: dict[int, Any] = {}

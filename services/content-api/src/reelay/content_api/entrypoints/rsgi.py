@@ -1,0 +1,121 @@
+"""The HTTP side: a raw RSGI application, because this is the path of every byte that is watched."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+
+import structlog
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from reelay.common.errors import NotFoundError, ReelayError
+from reelay.common.http import Check, readiness
+from reelay.content_api.domain.files import StoredFile
+from reelay.content_api.domain.names import CONTENT_PREFIX, ContentName, parse_target
+from reelay.content_api.domain.preconditions import (
+    matches_strongly,
+    matches_weakly,
+    range_applies,
+)
+from reelay.content_api.domain.ranges import Part, parse_range
+from reelay.content_api.entrypoints.protocol import Headers, HTTPProtocol, Scope
+from reelay.content_api.entrypoints.responses import (
+    METHODS,
+    PREFLIGHT,
+    count,
+    send_bytes,
+    send_not_modified,
+    send_object,
+    send_part,
+    send_problem,
+)
+from reelay.content_api.handlers import Library
+
+SAFE_METHODS = ("GET", "HEAD")
+HEALTH = ("/healthz", "/readyz", "/metrics")
+
+log = structlog.get_logger()
+
+
+class Application:
+    """Answers GET, HEAD and OPTIONS."""
+
+    def __init__(self, library: Library, checks: Mapping[str, Check]) -> None:
+        """`checks` are asked by `/readyz`."""
+        self._library = library
+        self._checks = checks
+
+    async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
+        """Answer one request. `scope.path` was percent-decoded once, by Granian."""
+        if not scope.path.startswith(CONTENT_PREFIX):
+            await self._other(scope, proto)
+        elif scope.method == "OPTIONS":
+            proto.response_empty(204, PREFLIGHT)
+        elif scope.method not in SAFE_METHODS:
+            count(_send_not_allowed(proto))
+        else:
+            count(await self._content(scope, proto))
+
+    async def _content(self, scope: Scope, proto: HTTPProtocol) -> int:
+        reading = scope.method == "GET"
+        try:
+            name = parse_target(scope.path)
+            if name is None:
+                raise NotFoundError
+            file = self._library.at_hand(name)
+            if file is None:
+                file = await self._library.fetch(name, proto.client_disconnect if reading else None)
+            return _send(proto, scope.headers, name, file, body=reading)
+        except ReelayError as error:
+            later = error.status == HTTPStatus.SERVICE_UNAVAILABLE
+            return send_problem(
+                proto,
+                error.status,
+                error.detail,
+                kind=error.problem,
+                fields={"retry-after": "1"} if later else None,
+                body=reading,
+            )
+        except Exception:  # the boundary: a bug must not look like a fact that caches keep
+            log.exception("unexpected error", path=scope.path)
+            detail = "Something went wrong on our side; the log says what."
+            return send_problem(proto, 500, detail, body=reading)
+
+    async def _other(self, scope: Scope, proto: HTTPProtocol) -> None:
+        body = scope.method != "HEAD"
+        if scope.path not in HEALTH:
+            send_problem(proto, 404, NotFoundError().detail, kind=NotFoundError.problem, body=body)
+        elif scope.method not in SAFE_METHODS:
+            _send_not_allowed(proto)
+        elif scope.path == "/metrics":
+            send_bytes(proto, 200, CONTENT_TYPE_LATEST, generate_latest(), body=body)
+        elif scope.path == "/readyz":
+            ready, report = await readiness(self._checks)
+            content = json.dumps(report).encode()
+            send_bytes(proto, 200 if ready else 503, "application/json", content, body=body)
+        else:
+            send_bytes(proto, 200, "application/json", b'{"status":"ok"}', body=body)
+
+
+def _send(
+    proto: HTTPProtocol, headers: Headers, name: ContentName, file: StoredFile, *, body: bool
+) -> int:
+    """Answer with the object, as the conditions ask, in the order of RFC 9110, section 13.2.2."""
+    if "if-match" in headers and not matches_strongly(headers.get_all("if-match"), name.etag):
+        return send_problem(proto, 412, "The object has another entity tag.", body=body)
+    if "if-none-match" in headers and matches_weakly(headers.get_all("if-none-match"), name.etag):
+        return send_not_modified(proto, name)
+    # Range means something for GET only (section 14.2).
+    if body and "range" in headers and range_applies(headers.get("if-range"), name.etag):
+        field = ",".join(headers.get_all("range"))
+        part = parse_range(field, file.size_bytes)
+        if part is Part.UNSATISFIABLE:
+            size = {"content-range": f"bytes */{file.size_bytes}"}
+            return send_problem(proto, 416, "No byte of the object is in the range.", fields=size)
+        if not isinstance(part, Part):
+            return send_part(proto, name, file, part)
+    return send_object(proto, name, file, body=body)
+
+
+def _send_not_allowed(proto: HTTPProtocol) -> int:
+    detail = f"Only {METHODS} are allowed here."
+    return send_problem(proto, 405, detail, fields={"allow": METHODS})

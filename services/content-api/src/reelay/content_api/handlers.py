@@ -1,0 +1,77 @@
+"""What happens when somebody asks for an object of a package."""
+
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+
+from reelay.common.errors import NotFoundError, PermanentError
+from reelay.content_api.adapters.failures import Failures
+from reelay.content_api.adapters.plans import Plans
+from reelay.content_api.domain.files import Files, StoredFile
+from reelay.content_api.domain.names import ContentName
+from reelay.content_api.waiting import Demand, NotYetError, WaitingLimits, WaitingRoom
+
+ClientGone = Callable[[], Awaitable[None]]
+
+
+class PackageFailedError(PermanentError):
+    """This video could not be processed."""
+
+    status = HTTPStatus.GONE
+    problem = "package-failed"
+
+
+class Library:
+    """All packages, as far as they may be seen."""
+
+    def __init__(
+        self,
+        files: Files,
+        plans: Plans,
+        failures: Failures,
+        demand: Demand,
+        limits: WaitingLimits,
+    ) -> None:
+        self._files = files
+        self._plans = plans
+        self.failures = failures
+        self.waiting = WaitingRoom(self._look, demand, limits)
+
+    def at_hand(self, name: ContentName) -> StoredFile | None:
+        """Return the object's file when that can be told without waiting: nearly always."""
+        promises = self._plans.known(name.package_id)
+        if promises is None or not promises.served(name.path):
+            return None
+        return self._files.peek(name.key)
+
+    async def fetch(self, name: ContentName, gone: ClientGone | None) -> StoredFile:
+        """Return the object's file; wait for it when it is promised, unless `gone` is None.
+
+        Raises NotFoundError for what was never promised, PackageFailedError for what will never
+        exist, NotYetError and TooManyWaitingError for what may exist later, ClientGoneError.
+        """
+        promises = self._plans.known(name.package_id) or await self._plans.read(name.package_id)
+        if promises is None:
+            await self._raise_if_failed(name.package_id)
+            raise NotFoundError
+        if not promises.served(name.path):
+            raise NotFoundError
+        if file := await self._look(name):
+            return file
+        # A plan kept from before says nothing of a package that was deleted since.
+        promises = await self._plans.read(name.package_id)
+        if promises is None or not promises.promised(name.path):
+            raise NotFoundError
+        if gone is None:
+            raise NotYetError
+        return await self.waiting.wait(name, promises.rendition_of(name.path), gone())
+
+    async def _look(self, name: ContentName) -> StoredFile | None:
+        if file := await self._files.find(name.key):
+            return file
+        await self._raise_if_failed(name.package_id)
+        return None
+
+    async def _raise_if_failed(self, package_id: str) -> None:
+        reason = await self.failures.reason(package_id)
+        if reason is not None:
+            raise PackageFailedError(reason)

@@ -1,0 +1,33 @@
+"""Settings of the content API, from the environment."""
+
+import tempfile
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from reelay.common.settings import ServiceSettings
+
+
+class ContentApiSettings(ServiceSettings):
+    """What can be set, each with the prefix CONTENT_API_."""
+
+    model_config = SettingsConfigDict(env_prefix="CONTENT_API_")
+
+    wait_s: float = Field(
+        default=8.0, gt=0, description="how long a GET waits for a promised object"
+    )
+    repeat_s: float = Field(
+        default=0.5, gt=0, description="interval of demand and of looking, while somebody waits"
+    )
+    max_waiting: int = Field(default=512, ge=0, description="requests that may wait at one time")
+    max_waiting_per_package: int = Field(
+        default=256, ge=0, description="requests that may wait for one package at one time"
+    )
+    cache_dir: Path = Field(
+        default=Path(tempfile.gettempdir()),
+        description="where copies of objects of a remote store are kept; unused with file://",
+    )
+    cache_bytes: int = Field(
+        default=1024**3, gt=0, description="size of these copies above which old ones are dropped"
+    )
