@@ -1,0 +1,98 @@
+"""What only the S3 store can get wrong: the server's absence, its bucket, large files, listings."""
+
+import asyncio
+import threading
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from reelay.common.storage import ObjectMissingError, StoreUnavailableError, open_store, read_all
+from reelay.common.storage.s3 import S3ObjectStore
+from reelay.common.testing.s3 import (
+    ACCESS_KEY,
+    SECRET_KEY,
+    fresh_bucket_url,
+    seaweedfs_server,
+    start_seaweedfs,
+)
+from reelay.common.testing.servers import Program
+
+pytestmark = pytest.mark.integration
+
+
+async def test_file_above_the_single_put_limit_is_sent_in_parts(
+    seaweedfs: Program, tmp_path: Path
+) -> None:
+    store = S3ObjectStore(
+        f"127.0.0.1:{seaweedfs.port}",
+        urlsplit(fresh_bucket_url(seaweedfs)).path.strip("/"),
+        ACCESS_KEY,
+        SECRET_KEY,
+        single_put_max_bytes=9_000_000,
+    )
+    source = tmp_path / "source"
+    source.write_bytes(bytes(range(250)) * 40_000)
+    assert (await store.put("k", source)).created
+    assert not (await store.put("k", source)).created
+    assert await read_all(store, "k") == source.read_bytes()
+    assert await store.sweep(-60) == 0
+
+
+async def test_check_makes_the_bucket(seaweedfs: Program) -> None:
+    store = open_store(fresh_bucket_url(seaweedfs))
+    with pytest.raises(ObjectMissingError):
+        await store.head("k")
+    with pytest.raises(ObjectMissingError):
+        await read_all(store, "k")
+    await asyncio.gather(*(store.check() for _ in range(4)))
+    await store.check()
+
+
+async def test_wrong_secret_makes_the_store_unavailable(seaweedfs: Program) -> None:
+    store = open_store(fresh_bucket_url(seaweedfs).replace(SECRET_KEY, "wrong"))
+    for call in (store.check(), store.put("k", b"x"), store.head("k"), read_all(store, "k")):
+        with pytest.raises(StoreUnavailableError):
+            await call
+
+
+async def test_server_that_is_gone_makes_the_store_unavailable_and_its_return_cures_it(
+    tmp_path: Path,
+) -> None:
+    with seaweedfs_server(tmp_path) as program:
+        store = open_store(fresh_bucket_url(program))
+        await store.put("k", b"bytes")
+        program.kill()
+        calls = (store.put("l", b"x"), store.head("k"), read_all(store, "k"), store.check())
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(result) for result in results] == [StoreUnavailableError] * 4
+        program.start()
+        async with asyncio.timeout(60):
+            while True:
+                try:
+                    assert await read_all(store, "k") == b"bytes"
+                    break
+                except StoreUnavailableError:
+                    await asyncio.sleep(0.2)
+
+
+async def test_two_servers_run_side_by_side(seaweedfs: Program, tmp_path: Path) -> None:
+    with start_seaweedfs(tmp_path) as url:
+        other, shared = open_store(url), open_store(fresh_bucket_url(seaweedfs))
+        await other.put("k", b"other")
+        await shared.put("k", b"shared")
+        assert await read_all(other, "k") == b"other"
+        assert await read_all(shared, "k") == b"shared"
+
+
+async def test_nothing_of_an_s3_store_lies_on_this_machine(seaweedfs: Program) -> None:
+    store = open_store(fresh_bucket_url(seaweedfs))
+    await store.put("k", b"x")
+    assert store.local_path("k") is None
+
+
+async def test_requests_keep_to_their_own_threads(seaweedfs: Program) -> None:
+    store = open_store(fresh_bucket_url(seaweedfs))
+    await asyncio.gather(*(store.put(f"k/{n}", b"x") for n in range(100)))
+    names = [thread.name for thread in threading.enumerate()]
+    assert not any(name.startswith("asyncio_") for name in names)

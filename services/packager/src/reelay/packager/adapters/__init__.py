@@ -1,0 +1,1 @@
+"""The world outside: FFmpeg, Shaka Packager, PostgreSQL."""

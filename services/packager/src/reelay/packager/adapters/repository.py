@@ -1,0 +1,136 @@
+"""Packages and tasks in PostgreSQL; every function works inside its caller's transaction."""
+
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from pydantic import TypeAdapter
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from reelay.common.events import Lane
+from reelay.packager.adapters.tables import ObjectRow, PackageReference, PackageRow, TaskRow
+from reelay.packager.domain.chunks import Chunk
+from reelay.packager.domain.plan import Plan
+
+DISPATCH_LOCK = 0x6469737061746368  # 'dispatch'
+PLANNED, COMPLETE, FAILED, CANCELLED = "planned", "complete", "failed", "cancelled"
+
+_plans: TypeAdapter[Plan] = TypeAdapter(Plan)
+
+
+def plan_of(row: PackageRow) -> Plan:
+    """Return the plan as it was made."""
+    return _plans.validate_python(row.plan)
+
+
+def stored_bits(row: PackageRow) -> dict[str, int]:
+    """Return the stored segments of each rendition as bit sets."""
+    return {name: int(bits, 16) for name, bits in row.stored.items()}
+
+
+def chunk_of(task: TaskRow) -> Chunk:
+    """Return the chunk that a task makes."""
+    return Chunk(Lane(task.lane), task.provider, tuple(task.renditions), task.first, task.last)
+
+
+async def take_dispatch_lock(session: AsyncSession) -> None:
+    """Let one transaction at a time decide what is dispatched, on any replica."""
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(DISPATCH_LOCK)))
+
+
+async def find(session: AsyncSession, package_id: str) -> PackageRow | None:
+    """Return a package, if it is known."""
+    return await session.get(PackageRow, package_id)
+
+
+async def lock(session: AsyncSession, package_id: str) -> PackageRow | None:
+    """Return a package whose row nobody else changes until the transaction ends."""
+    statement = select(PackageRow).where(PackageRow.package_id == package_id).with_for_update()
+    return (await session.exec(statement)).first()
+
+
+async def insert_package(session: AsyncSession, plan: Plan, owner_id: str, source_key: str) -> bool:
+    """Insert a planned package; False when it is known already."""
+    values: dict[str, Any] = {
+        "package_id": plan.package_id,
+        "asset_id": plan.asset_id,
+        "owner_id": owner_id,
+        "source_key": source_key,
+        "plan": _plans.dump_python(plan, mode="json"),
+        "state": PLANNED,
+        "stored": {},
+        "segments_stored": 0,
+        "segments_total": plan.segments_total,
+        "playable": False,
+        "warnings": [],
+        "created_at": datetime.now(UTC),
+    }
+    statement = insert(PackageRow).values(**values).on_conflict_do_nothing()
+    done = await session.execute(statement.returning(col(PackageRow.package_id)))
+    return done.first() is not None
+
+
+async def refer(session: AsyncSession, package_id: str, video_id: UUID) -> None:
+    """Note that a video needs a package."""
+    statement = insert(PackageReference).values(package_id=package_id, video_id=video_id)
+    await session.execute(statement.on_conflict_do_nothing())
+
+
+async def drop_references(session: AsyncSession, video_id: UUID) -> list[str]:
+    """Forget a video; return the packages that no video needs any more."""
+    dropped = await session.execute(
+        sa.delete(PackageReference)
+        .where(col(PackageReference.video_id) == video_id)
+        .returning(col(PackageReference.package_id))
+    )
+    packages = [row[0] for row in dropped]
+    needed = select(PackageReference.package_id).where(
+        col(PackageReference.package_id).in_(packages)
+    )
+    return sorted(set(packages) - set((await session.exec(needed)).all()))
+
+
+async def references(session: AsyncSession, package_id: str) -> Sequence[UUID]:
+    """Return the videos that need a package."""
+    statement = select(PackageReference.video_id).where(PackageReference.package_id == package_id)
+    return (await session.exec(statement)).all()
+
+
+async def insert_object(
+    session: AsyncSession, package_id: str, path: str, size_bytes: int, sha256: str
+) -> bool:
+    """Note a stored object; False when it was noted before."""
+    statement = insert(ObjectRow).values(
+        package_id=package_id, path=path, size_bytes=size_bytes, sha256=sha256
+    )
+    done = await session.execute(statement.on_conflict_do_nothing().returning(col(ObjectRow.path)))
+    return done.first() is not None
+
+
+async def objects(session: AsyncSession, package_id: str) -> Sequence[ObjectRow]:
+    """Return the stored objects of a package in order of their paths."""
+    statement = select(ObjectRow).where(ObjectRow.package_id == package_id)
+    return (await session.exec(statement.order_by(ObjectRow.path))).all()
+
+
+async def tasks(session: AsyncSession, package_ids: Iterable[str] | None = None) -> list[TaskRow]:
+    """Return the tasks under way, of some packages or of all."""
+    statement = select(TaskRow).order_by(col(TaskRow.dispatched_at))
+    if package_ids is not None:
+        statement = statement.where(col(TaskRow.package_id).in_(list(package_ids)))
+    return list((await session.exec(statement)).all())
+
+
+async def unfinished(session: AsyncSession) -> Sequence[PackageRow]:
+    """Return the packages that still need work, oldest first."""
+    statement = select(PackageRow).where(PackageRow.state == PLANNED)
+    return (await session.exec(statement.order_by(col(PackageRow.created_at)))).all()
+
+
+async def delete_tasks(session: AsyncSession, package_id: str) -> None:
+    """Forget the tasks of a package."""
+    await session.execute(sa.delete(TaskRow).where(col(TaskRow.package_id) == package_id))

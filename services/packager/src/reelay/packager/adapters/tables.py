@@ -1,0 +1,78 @@
+"""The packager's tables."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, MetaData, SQLModel
+
+metadata = MetaData()
+
+
+class PackagerTable(SQLModel):
+    """Base that keeps these tables apart from other services' in one process."""
+
+    metadata = metadata
+
+
+class PackageRow(PackagerTable, table=True):
+    """A package: its plan, and what of it is stored."""
+
+    __tablename__ = "packages"
+
+    package_id: str = Field(primary_key=True)
+    asset_id: str = Field(index=True)
+    owner_id: str
+    source_key: str
+    plan: dict[str, Any] = Field(sa_type=JSONB)
+    state: str = Field(description="planned, complete, failed or cancelled", index=True)
+    reason: str | None = None
+    stored: dict[str, str] = Field(
+        sa_type=JSONB, description="rendition → stored segments, a bit set in hexadecimal"
+    )
+    segments_stored: int = 0
+    segments_total: int
+    playable: bool = False
+    warnings: list[str] = Field(sa_type=JSONB)
+    root_digest: str | None = None
+    size_bytes: int | None = None
+    created_at: datetime = Field(sa_type=sa.DateTime(timezone=True))
+
+
+class PackageReference(PackagerTable, table=True):
+    """A video that needs a package."""
+
+    __tablename__ = "package_references"
+
+    package_id: str = Field(primary_key=True)
+    video_id: UUID = Field(primary_key=True)
+
+
+class ObjectRow(PackagerTable, table=True):
+    """An object of a package that is stored under its final name."""
+
+    __tablename__ = "objects"
+
+    package_id: str = Field(primary_key=True)
+    path: str = Field(primary_key=True)
+    size_bytes: int
+    sha256: str
+
+
+class TaskRow(PackagerTable, table=True):
+    """A chunk that was dispatched and is not made yet."""
+
+    __tablename__ = "tasks"
+
+    task_id: UUID = Field(primary_key=True)
+    package_id: str = Field(index=True)
+    owner_id: str
+    lane: str
+    provider: str
+    renditions: list[str] = Field(sa_type=JSONB)
+    first: int
+    last: int
+    attempt: int = 1
+    dispatched_at: datetime = Field(sa_type=sa.DateTime(timezone=True))

@@ -1,0 +1,168 @@
+"""What is stored of each package: noted, announced, and ended with an index when all is."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+import structlog
+
+from reelay.common.events import (
+    ManifestUpdated,
+    SegmentFailed,
+    SegmentRange,
+    SegmentReady,
+    TranscodeCompleted,
+    TranscodeFailed,
+)
+from reelay.common.outbox import Outbox, Transaction
+from reelay.common.storage import ObjectStore
+from reelay.packager.adapters import repository
+from reelay.packager.adapters.tables import PackageRow
+from reelay.packager.dispatching import Dispatcher
+from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
+from reelay.packager.domain.plan import Plan
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class StoredSegment:
+    """A segment and its rendition's init segment, under their final names."""
+
+    ready: SegmentReady
+    init: StoredObject
+    media: StoredObject
+
+
+class Bookkeeping:
+    """Use cases that change what is known of packages under way."""
+
+    def __init__(self, outbox: Outbox, store: ObjectStore, dispatcher: Dispatcher) -> None:
+        self._outbox = outbox
+        self._store = store
+        self._dispatcher = dispatcher
+
+    async def plans(self, package_ids: Iterable[str]) -> dict[str, Plan]:
+        """Return the plans of those packages that are under way."""
+        async with self._outbox.transaction() as tx:
+            rows = [await repository.find(tx.session, name) for name in sorted(package_ids)]
+        return {
+            row.package_id: repository.plan_of(row)
+            for row in rows
+            if row is not None and row.state == repository.PLANNED
+        }
+
+    async def still_missing(self, batch: list[SegmentReady]) -> list[SegmentReady]:
+        """Return those segments that are not stored yet, each once."""
+        fresh = {(r.package_id, r.rendition, r.number): r for r in batch}
+        async with self._outbox.transaction() as tx:
+            for package_id in {r.package_id for r in batch}:
+                row = await repository.find(tx.session, package_id)
+                bits = repository.stored_bits(row) if row else {}
+                for key in [k for k in fresh if k[0] == package_id]:
+                    if bits.get(key[1], 0) >> (key[2] - 1) & 1:
+                        del fresh[key]
+        return list(fresh.values())
+
+    async def note(self, stored: Sequence[StoredSegment]) -> None:
+        """Note stored segments, announce them, dispatch what they make room for."""
+        finished = []
+        by_package = sorted(stored, key=lambda s: s.ready.package_id)
+        async with self._outbox.transaction() as tx:
+            for package_id, group in groupby(by_package, key=lambda s: s.ready.package_id):
+                row = await repository.lock(tx.session, package_id)
+                if row is None or row.state != repository.PLANNED:
+                    continue
+                await self._note_package(tx, row, list(group))
+                if row.segments_stored == row.segments_total:
+                    finished.append(package_id)
+            await tx.session.flush()
+            await self._dispatcher.dispatch(tx)
+        for package_id in finished:
+            await self.complete(package_id)
+
+    async def _note_package(
+        self, tx: Transaction, row: PackageRow, stored: list[StoredSegment]
+    ) -> None:
+        for item in {o.path: o for s in stored for o in (s.init, s.media)}.values():
+            await repository.insert_object(
+                tx.session, row.package_id, item.path, item.size_bytes, item.sha256
+            )
+        bits = repository.stored_bits(row)
+        for segment in stored:
+            name = segment.ready.rendition
+            bits[name] = bits.get(name, 0) | 1 << (segment.ready.number - 1)
+        row.stored = {name: f"{value:x}" for name, value in bits.items()}
+        row.segments_stored = sum(value.bit_count() for value in bits.values())
+        plan = repository.plan_of(row)
+        row.playable = all(bits.get(r.name, 0) & 1 for r in plan.opening)
+        row.warnings = sorted({*row.warnings, *(w for s in stored for w in s.ready.warnings)})
+        tx.session.add(row)
+        for task in await repository.tasks(tx.session, [row.package_id]):
+            chunk = repository.chunk_of(task)
+            wanted = {n: chunk.bits & (1 << len(plan.rendition(n).spans)) - 1
+                      for n in chunk.renditions}  # fmt: skip
+            if all(bits.get(name, 0) & need == need for name, need in wanted.items()):
+                await tx.session.delete(task)
+        await tx.announce(
+            ManifestUpdated(
+                package_id=row.package_id,
+                available=_ranges(stored),
+                segments_stored=row.segments_stored,
+                segments_total=row.segments_total,
+                playable=row.playable,
+            )
+        )
+
+    async def complete(self, package_id: str) -> None:
+        """Write `index.json` and announce the package; repeating it changes nothing."""
+        async with self._outbox.transaction() as tx:
+            rows = await repository.objects(tx.session, package_id)
+        listing = index(package_id, [StoredObject(r.path, r.size_bytes, r.sha256) for r in rows])
+        await self._store.put(f"packages/{package_id}/{INDEX}", listing.body)
+        async with self._outbox.transaction() as tx:
+            row = await repository.lock(tx.session, package_id)
+            if row is None or row.state != repository.PLANNED:
+                return
+            row.state = repository.COMPLETE
+            row.root_digest, row.size_bytes = listing.root_digest, listing.size_bytes
+            tx.session.add(row)
+            await tx.announce(
+                TranscodeCompleted(
+                    package_id=package_id,
+                    root_digest=listing.root_digest,
+                    size_bytes=listing.size_bytes,
+                    warnings=row.warnings,
+                )
+            )
+        log.info("complete", package_id=package_id, root_digest=listing.root_digest)
+
+    async def fail_package(self, failed: SegmentFailed) -> None:
+        """End a package whose segments cannot be made, with a reason for people."""
+        await self._store.put(f"packages/{failed.package_id}/{FAILED}", failure(failed.reason))
+        async with self._outbox.transaction() as tx:
+            row = await repository.lock(tx.session, failed.package_id)
+            if row is None or row.state != repository.PLANNED:
+                return
+            row.state, row.reason = repository.FAILED, failed.reason
+            tx.session.add(row)
+            await repository.delete_tasks(tx.session, failed.package_id)
+            await tx.announce(
+                TranscodeFailed(
+                    package_id=failed.package_id, asset_id=row.asset_id, reason=failed.reason
+                )
+            )
+        log.error("failed", package_id=failed.package_id, reason=failed.reason,
+                  encoder_log=failed.log_tail)  # fmt: skip
+
+
+def _ranges(stored: list[StoredSegment]) -> list[SegmentRange]:
+    """Return consecutive segments of one rendition as ranges."""
+    ranges: list[SegmentRange] = []
+    for rendition, number in sorted((s.ready.rendition, s.ready.number) for s in stored):
+        last = ranges[-1] if ranges else None
+        if last and last.rendition == rendition and last.last + 1 == number:
+            ranges[-1] = last.model_copy(update={"last": number})
+        else:
+            ranges.append(SegmentRange(rendition=rendition, first=number, last=number))
+    return ranges

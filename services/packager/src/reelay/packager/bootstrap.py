@@ -1,0 +1,79 @@
+"""Wires the packager."""
+
+import re
+from contextlib import AsyncExitStack
+
+from reelay.common.database import Database, migrate
+from reelay.common.events import (
+    EncoderAlive,
+    PackageRequested,
+    SegmentFailed,
+    SegmentReady,
+    VideoDeleted,
+)
+from reelay.common.http import create_app, serve
+from reelay.common.messaging import Messaging
+from reelay.common.outbox import Outbox
+from reelay.common.service import background
+from reelay.common.storage import open_store
+from reelay.common.streams import fact_consumer
+from reelay.packager.adapters.ffprobe import FFprobe
+from reelay.packager.adapters.process import run_program
+from reelay.packager.adapters.shaka import ShakaPackager
+from reelay.packager.adapters.sources import SourceReader
+from reelay.packager.bookkeeping import Bookkeeping
+from reelay.packager.dispatching import Dispatcher, EncoderCensus
+from reelay.packager.packaging import BATCH, Packaging
+from reelay.packager.planning import Planning
+from reelay.packager.settings import PackagerSettings
+from reelay.packager.upkeep import Upkeep
+
+
+async def main(settings: PackagerSettings) -> None:
+    """Run the packager until it is asked to stop."""
+    await migrate(settings.database_url, "reelay.packager")
+    store = open_store(settings.store_url)
+    database = Database(settings.database_url)
+    messaging = Messaging(settings.nats_url, "packager")
+    outbox = Outbox(database, messaging)
+    census = EncoderCensus()
+    dispatcher = Dispatcher(census)
+    books = Bookkeeping(outbox, store, dispatcher)
+    packaging = Packaging(store, ShakaPackager(settings.shaka), books)
+    reader = SourceReader(store, FFprobe(settings.ffprobe), settings.ffmpeg)
+    planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
+
+    plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
+    package = fact_consumer("packager", "package-segment", SegmentReady.subject, batch=BATCH)
+    fail = fact_consumer("packager", "fail-package", SegmentFailed.subject)
+    forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
+    messaging.on(plan, planning.plan_package)
+    messaging.on(package, packaging.package_segment)
+    messaging.on(fail, books.fail_package)
+    messaging.on(forget, planning.forget_video)
+    messaging.on_plain(EncoderAlive, census.hear)
+
+    app = create_app(
+        "packager",
+        {"database": database.check, "broker": messaging.check, "store": store.check},
+    )
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(database.close)
+        await messaging.start()
+        stack.push_async_callback(messaging.stop)
+        upkeep = Upkeep(outbox, messaging, dispatcher, books)
+        await stack.enter_async_context(background(outbox.run(), packaging.run(), upkeep.run()))
+        await serve(app, settings.host, settings.port)
+
+
+async def versions(settings: PackagerSettings) -> dict[str, str]:
+    """Return the versions of the programs that decide the output; they are part of the recipe."""
+    found = {}
+    for name, binary, option in (
+        ("ffmpeg", settings.ffmpeg, "-version"),
+        ("shaka", settings.shaka, "--version"),
+    ):
+        done = await run_program([binary, option], timeout_s=20)
+        match = re.search(r"version\s+(\S+)", done.stdout.decode(errors="replace"))
+        found[name] = match.group(1) if match else "unknown"
+    return found

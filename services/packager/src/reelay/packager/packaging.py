@@ -1,0 +1,146 @@
+"""An encoder finished segments: package them, put them under their promised names, tell everyone.
+
+Segments that arrive while Shaka Packager works wait, and go into its next call together: nothing
+is delayed when little happens, and calls are few when much does.
+"""
+
+import asyncio
+import hashlib
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+
+import structlog
+
+from reelay.common import metrics
+from reelay.common.errors import PermanentError, TransientError
+from reelay.common.events import SegmentReady
+from reelay.common.storage import ObjectMissingError, ObjectStore, PutResult, read_all
+from reelay.packager.adapters.shaka import CmafSegment, RawSegment, ShakaPackager
+from reelay.packager.adapters.sources import local_copy
+from reelay.packager.bookkeeping import Bookkeeping, StoredSegment
+from reelay.packager.domain import boxes
+from reelay.packager.domain.manifests import frame_ticks
+from reelay.packager.domain.outcome import StoredObject
+from reelay.packager.domain.plan import Plan, Rendition
+
+BATCH = 16
+
+log = structlog.get_logger()
+
+
+class WrongSegmentError(PermanentError):
+    """A packaged segment does not lie where the plan promised it."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    ready: SegmentReady
+    done: "asyncio.Future[None]" = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
+class Packaging:
+    """The use case of a finished segment."""
+
+    def __init__(self, store: ObjectStore, shaka: ShakaPackager, books: Bookkeeping) -> None:
+        self._store = store
+        self._shaka = shaka
+        self._books = books
+        self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
+
+    async def package_segment(self, ready: SegmentReady) -> None:
+        """Return when the segment is stored and announced; it may have been before."""
+        job = _Job(ready)
+        self._jobs.put_nowait(job)
+        await job.done
+
+    async def run(self) -> None:
+        """Work off finished segments for ever."""
+        while True:
+            jobs = [await self._jobs.get()]
+            while not self._jobs.empty() and len(jobs) < BATCH:
+                jobs.append(self._jobs.get_nowait())
+            await self._attempt(jobs)
+
+    async def _attempt(self, jobs: list[_Job]) -> None:
+        """Package jobs together; if that fails, each by itself, so that none spoils others."""
+        try:
+            await self._package([job.ready for job in jobs])
+        except Exception as error:  # the boundary: each handler gets its own job's error
+            if len(jobs) == 1:
+                if not jobs[0].done.done():
+                    jobs[0].done.set_exception(error)
+                return
+            for job in jobs:
+                await self._attempt([job])
+            return
+        for job in jobs:
+            if not job.done.done():
+                job.done.set_result(None)
+
+    async def _package(self, batch: list[SegmentReady]) -> None:
+        plans = await self._books.plans({ready.package_id for ready in batch})
+        wanted = await self._books.still_missing([r for r in batch if r.package_id in plans])
+        if wanted:
+            cmaf = await self._run_shaka(wanted, plans)
+            stored = await asyncio.gather(
+                *(
+                    self._store_segment(ready, segment, plans[ready.package_id])
+                    for ready, segment in zip(wanted, cmaf, strict=True)
+                )
+            )
+            await self._books.note(stored)
+        for ready in batch:
+            await self._store.delete(ready.staging_key)
+
+    async def _run_shaka(
+        self, batch: list[SegmentReady], plans: dict[str, Plan]
+    ) -> list[CmafSegment]:
+        async with AsyncExitStack() as stack:
+            raw = []
+            for ready in batch:
+                try:
+                    path = await stack.enter_async_context(
+                        local_copy(self._store, ready.staging_key)
+                    )
+                except ObjectMissingError as error:
+                    raise TransientError(f"{ready.staging_key} is gone") from error
+                kind = plans[ready.package_id].rendition(ready.rendition).kind
+                raw.append(RawSegment(path, kind))
+            return await self._shaka.package(raw)
+
+    async def _store_segment(
+        self, ready: SegmentReady, segment: CmafSegment, plan: Plan
+    ) -> StoredSegment:
+        rendition = plan.rendition(ready.rendition)
+        check_against_plan(plan, rendition, ready.number, segment)
+        end = rendition.spans[-1].first + rendition.spans[-1].frames
+        init = boxes.normalise_init(segment.init, end * frame_ticks(plan, rendition))
+        media = boxes.number_fragment(segment.media, ready.number)
+        folder = f"packages/{ready.package_id}"
+        init_object, media_object = await asyncio.gather(
+            self._put(folder, rendition.init_path, init),
+            self._put(folder, rendition.segment_path(ready.number), media),
+        )
+        if init_object.sha256 != hashlib.sha256(init).hexdigest():
+            raise WrongSegmentError(f"{rendition.name}: two chunks disagree on the init segment")
+        metrics.SEGMENTS_STORED.labels(rendition.name).inc()
+        return StoredSegment(ready, init_object, media_object)
+
+    async def _put(self, folder: str, path: str, body: bytes) -> StoredObject:
+        result: PutResult = await self._store.put(f"{folder}/{path}", body)
+        if not result.created:  # somebody was first: what they stored is what counts
+            body = await read_all(self._store, f"{folder}/{path}")
+        return StoredObject(path, len(body), hashlib.sha256(body).hexdigest())
+
+
+def check_against_plan(plan: Plan, rendition: Rendition, number: int, segment: CmafSegment) -> None:
+    """Raise WrongSegmentError unless a segment has its planned start, length and level."""
+    span = rendition.spans[number - 1]
+    facts = boxes.fragment_facts(segment.media)
+    expected = boxes.FragmentFacts(span.first * frame_ticks(plan, rendition), span.frames)
+    if facts != expected:
+        raise WrongSegmentError(f"{rendition.name}/{number}: {facts}, planned {expected}")
+    if rendition.rung and boxes.avc_level_idc(segment.init) != rendition.rung.level.idc:
+        raise WrongSegmentError(f"{rendition.name}/{number}: not level {rendition.rung.level.name}")

@@ -1,0 +1,81 @@
+"""What a restart or a lost message left behind is found and finished here, again and again."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from nats.errors import Error as NatsError
+from sqlalchemy.exc import SQLAlchemyError
+
+from reelay.common.errors import ReelayError
+from reelay.common.events import Lane
+from reelay.common.messaging import Messaging
+from reelay.common.outbox import Outbox
+from reelay.common.streams import work_consumer
+from reelay.packager.adapters import repository
+from reelay.packager.bookkeeping import Bookkeeping
+from reelay.packager.dispatching import Dispatcher
+
+TICK_S = 1.0
+LOST_AFTER = timedelta(seconds=20)
+
+log = structlog.get_logger()
+
+
+class Upkeep:
+    """Periodic care; any replica may do it at any time."""
+
+    def __init__(
+        self, outbox: Outbox, messaging: Messaging, dispatcher: Dispatcher, books: Bookkeeping
+    ) -> None:
+        self._outbox = outbox
+        self._messaging = messaging
+        self._dispatcher = dispatcher
+        self._books = books
+
+    async def run(self) -> None:
+        """Look after packages for ever."""
+        while True:
+            await asyncio.sleep(TICK_S)
+            try:
+                await self.tick()
+            except (SQLAlchemyError, ReelayError, NatsError, OSError) as error:
+                log.warning("upkeep waits", error=repr(error)[:300])
+
+    async def tick(self) -> None:
+        """Complete what is whole, dispatch what encoders that joined can take, find lost work."""
+        async with self._outbox.transaction() as tx:
+            packages = await repository.unfinished(tx.session)
+            if not packages:
+                return
+            await self._dispatcher.dispatch(tx)
+        for row in packages:
+            if row.segments_stored == row.segments_total:
+                await self._books.complete(row.package_id)
+        await self._dispatch_lost()
+
+    async def _dispatch_lost(self) -> None:
+        """Announce old tasks anew whose queue is empty: their messages are gone."""
+        async with self._outbox.transaction() as tx:
+            limit = datetime.now(UTC) - LOST_AFTER
+            old = [t for t in await repository.tasks(tx.session) if t.dispatched_at < limit]
+        empty = {
+            queue
+            for queue in {(task.provider, task.lane) for task in old}
+            if await self._is_empty(*queue)
+        }
+        lost = {task.task_id for task in old if (task.provider, task.lane) in empty}
+        if not lost:
+            return
+        async with self._outbox.transaction() as tx:
+            await repository.take_dispatch_lock(tx.session)
+            for task in await repository.tasks(tx.session):
+                row = await repository.find(tx.session, task.package_id)
+                if task.task_id in lost and row is not None:
+                    log.warning("work was lost", task_id=str(task.task_id))
+                    await self._dispatcher.again(tx, row, task)
+
+    async def _is_empty(self, provider: str, lane: str) -> bool:
+        consumer = work_consumer(provider, Lane(lane))
+        info = await self._messaging.jetstream.consumer_info(consumer.stream, consumer.durable)
+        return not info.num_pending and not info.num_ack_pending
