@@ -15,6 +15,7 @@ from reelay.common.identity import PART_SIZE_BYTES
 from reelay.common.storage import (
     AttemptMissingError,
     InvalidKeyError,
+    InvalidPartsError,
     ObjectMissingError,
     StoreUnavailableError,
     read_all,
@@ -191,15 +192,20 @@ async def test_completion_cut_off_before_its_last_step_is_finished_by_the_next(
 async def test_late_writer_of_a_part_never_changes_the_published_object(
     store: FilesystemObjectStore,
 ) -> None:
-    for number in range(20):
+    async def complete(key: str, attempt: str, tag: str) -> str:
+        return (await store.complete_parts(key, attempt, [tag])).info.key
+
+    for number in range(30):
         key = f"sources/{number}"
         attempt = await store.begin_parts(key)
         tag = await store.put_part(key, attempt, 1, b"a" * 100_000)
-        late = [store.put_part(key, attempt, 1, b"b" * 100_000) for _ in range(4)]
-        done = await asyncio.gather(
-            *late, store.complete_parts(key, attempt, [tag]), return_exceptions=True
-        )
-        if not isinstance(done[-1], BaseException):
+        calls = [store.put_part(key, attempt, 1, b"b" * 100_000) for _ in range(4)]
+        position = number % 3
+        calls.insert(position, complete(key, attempt, tag))
+        done = await asyncio.gather(*calls, return_exceptions=True)
+        if isinstance(done[position], BaseException):
+            assert isinstance(done[position], InvalidPartsError)
+        else:
             assert await read_all(store, key) == b"a" * 100_000
 
 
@@ -222,7 +228,7 @@ def test_short_part_in_the_middle_of_a_sparse_file_is_refused(tmp_path: Path) ->
     attempt = files.begin()
     tags = [files.put(attempt, number, b"short") for number in (1, 2)]
     assert (tmp_path / attempt).stat().st_size == PART_SIZE_BYTES + 5
-    with pytest.raises(Exception, match="Part 1 is short"), files.joined(attempt, tags):
+    with pytest.raises(InvalidPartsError, match="Part 1 is short"), files.joined(attempt, tags):
         pass
 
 

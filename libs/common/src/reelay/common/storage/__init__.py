@@ -1,19 +1,75 @@
 """The object store: a port, and its adapters for a filesystem and for S3."""
 
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.storage.port import (
+    AttemptMissingError,
     InvalidKeyError,
+    InvalidPartsError,
     ObjectInfo,
     ObjectMissingError,
     ObjectStore,
     PutResult,
+    StoreFullError,
     StoreUnavailableError,
+    read_all,
 )
 
 __all__ = [
+    "AttemptMissingError",
     "InvalidKeyError",
+    "InvalidPartsError",
     "ObjectInfo",
     "ObjectMissingError",
     "ObjectStore",
     "PutResult",
+    "StoreFullError",
     "StoreUnavailableError",
+    "digest",
+    "open_store",
+    "read_all",
 ]
+
+FORMS = (
+    "file:///absolute/path or s3://key:secret@host:port/bucket, "
+    "the latter with ?tls=1 and &region=name where needed"
+)
+
+
+def open_store(url: str) -> ObjectStore:
+    """Return the object store that a URL names; raise ValueError when it names none.
+
+    `file:///absolute/path`, or `s3://key:secret@host:port/bucket` with the optional parameters
+    `tls=1` and `region=name`. Key and secret are percent-encoded.
+    """
+    parts = urlsplit(url)
+    if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
+        return FilesystemObjectStore(Path(unquote(parts.path)))
+    bucket = parts.path.strip("/")
+    if parts.scheme == "s3" and parts.username and parts.password and parts.hostname and bucket:
+        from reelay.common.storage.s3 import S3ObjectStore
+
+        options = parse_qs(parts.query, strict_parsing=bool(parts.query))
+        if options.keys() <= {"tls", "region"} and "/" not in bucket:
+            return S3ObjectStore(
+                parts.netloc.rpartition("@")[2],
+                bucket,
+                unquote(parts.username),
+                unquote(parts.password),
+                tls=options.get("tls", ["0"])[-1] == "1",
+                region=options.get("region", ["us-east-1"])[-1],
+            )
+    shown = f"{parts.scheme}://…{parts.path}"
+    raise ValueError(f"{shown} is no object store; it must look like {FORMS}")
+
+
+async def digest(store: ObjectStore, key: str) -> tuple[int, str]:
+    """Return the size in bytes and the SHA-256 (lower-case hex) of a stored object's bytes."""
+    size_bytes, sha = 0, sha256()
+    async for block in store.read(key):
+        size_bytes += len(block)
+        sha.update(block)
+    return size_bytes, sha.hexdigest()

@@ -2,12 +2,14 @@
 
 import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from reelay.common.storage.port import (
     InvalidKeyError,
+    ObjectInfo,
     ObjectMissingError,
     StoreFullError,
     StoreUnavailableError,
@@ -45,12 +47,8 @@ class Directories:
         descriptor = os.open(self.root, DIRECTORY)
         try:
             for component in names:
-                try:
+                with _missing(key):
                     inner = os.open(component, DIRECTORY, dir_fd=descriptor)
-                except OSError as error:
-                    if error.errno in MISSING:
-                        raise ObjectMissingError(f"There is no object {key}") from error
-                    raise
                 os.close(descriptor)
                 descriptor = inner
             yield descriptor, name
@@ -104,3 +102,46 @@ def _enter(directory: int, component: str, key: str) -> int:
             if error.errno in MISSING:
                 raise InvalidKeyError(f"{key} lies below {component}, no directory") from error
             raise
+
+
+@contextmanager
+def _missing(key: str) -> Iterator[None]:
+    """Turn the errors of a name that leads nowhere, or to a symbolic link, into the store's."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in MISSING:
+            raise ObjectMissingError(f"There is no object {key}") from error
+        raise
+
+
+def describe(key: str, directory: int, name: str) -> ObjectInfo:
+    """Describe an object; raise ObjectMissingError when there is none."""
+    with _missing(key):
+        status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+    if not stat.S_ISREG(status.st_mode):
+        raise ObjectMissingError(f"{key} is no object")
+    return ObjectInfo(key, status.st_size, status.st_mtime)
+
+
+def open_object(key: str, directory: int, name: str) -> int:
+    """Open an object for reading; raise ObjectMissingError when there is none."""
+    describe(key, directory, name)
+    with _missing(key):
+        return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=directory)
+
+
+def link(file: Path, directory: int, name: str) -> bool:
+    """Give `file` a second name; return whether that was free.
+
+    Raises InvalidKeyError when the name is a directory's or a symbolic link's.
+    """
+    try:
+        os.link(file, name, dst_dir_fd=directory, follow_symlinks=False)
+    except FileExistsError as error:
+        with suppress(FileNotFoundError):
+            status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+            if not stat.S_ISREG(status.st_mode):
+                raise InvalidKeyError(f"{name} is taken by something that is no object") from error
+        return False
+    return True

@@ -16,7 +16,7 @@ MAX_KEY_COMPONENT_CHARS = 255
 
 
 class InvalidKeyError(PermanentError):
-    """An object key is relative, made of letters, digits, '.', '_' and '-', without dot segments."""
+    """An object key is relative, of letters, digits, '.', '_' and '-', without dot segments."""
 
 
 class ObjectMissingError(NotFoundError):
@@ -149,8 +149,9 @@ class ObjectStore(Protocol):
         """Join the parts 1..n, whose tags are given in order, to the object, all or nothing.
 
         The attempt ends. When an object exists under the key, whether from this attempt or another,
-        it is left as it is and its info is returned with `created` false. Raises InvalidPartsError
-        when a tag is not that of the part stored last, and AttemptMissingError when there is
+        it is left as it is and its info is returned with `created` false. A tag stands for the
+        bytes it was returned for, never for those of a later part of that number. Raises
+        InvalidPartsError when there are no such parts, and AttemptMissingError when there is
         neither the attempt nor an object.
         """
         ...

@@ -1,0 +1,205 @@
+"""An object store in a directory: one file per object, under its key as path."""
+
+import os
+import shutil
+import time
+from collections.abc import AsyncIterator, Generator
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+from reelay.common.storage.blocking import BlockingCalls
+from reelay.common.storage.directories import (
+    Directories,
+    describe,
+    link,
+    open_object,
+    store_errors,
+)
+from reelay.common.storage.folders import remove_older, scan_tree
+from reelay.common.storage.part_files import PartFiles
+from reelay.common.storage.port import (
+    AttemptMissingError,
+    ObjectInfo,
+    ObjectMissingError,
+    PutResult,
+    StoreUnavailableError,
+    check_key,
+    check_part,
+    check_prefix,
+)
+
+BLOCK_BYTES = 256 * 1024
+"""What one step of `read` yields at most."""
+COPY_BYTES = 1024 * 1024
+THREADS = 16
+PUBLISH_TRIES = 100
+"""How often a name is linked anew when its directory is pruned at the same moment."""
+
+
+class FilesystemObjectStore:
+    """An object store in a directory of a local (or NFS) filesystem.
+
+    Objects are written to `.tmp`, synchronised and linked to their names, so a name is either
+    absent or complete, whoever is killed when. Parts are collected in `.parts`.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Use `root`, made when absent; raise StoreUnavailableError when that fails."""
+        self._root = Path(os.path.realpath(root))
+        self._temporary = self._root / ".tmp"
+        with store_errors():
+            self._temporary.mkdir(parents=True, exist_ok=True)
+            self._parts = PartFiles(self._root / ".parts")
+        self._directories = Directories(self._root)
+        self._calls = BlockingCalls("filesystem-store", THREADS)
+
+    async def put(self, key: str, data: bytes | Path) -> PutResult:
+        """See ObjectStore. Raises FileNotFoundError when `data` is a path that leads nowhere."""
+        check_key(key)
+        return await self._calls.run(self._put, key, data)
+
+    async def head(self, key: str) -> ObjectInfo:
+        """See ObjectStore."""
+        check_key(key)
+        return await self._calls.run(self._head, key)
+
+    def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        """See ObjectStore."""
+        check_key(key)
+        return self._calls.stream(self._blocks(key, start, end))
+
+    async def delete(self, key: str) -> None:
+        """See ObjectStore. Directories that become empty are removed."""
+        check_key(key)
+        await self._calls.run(self._delete, key)
+
+    async def scan(self, prefix: str) -> AsyncIterator[ObjectInfo]:
+        """See ObjectStore."""
+        check_prefix(prefix)
+        async for infos in self._calls.stream(scan_tree(self._directories, prefix)):
+            for info in infos:
+                yield info
+
+    def local_path(self, key: str) -> Path | None:
+        """See ObjectStore."""
+        return self._root / check_key(key)
+
+    async def begin_parts(self, key: str) -> str:
+        """See ObjectStore."""
+        check_key(key)
+        return await self._calls.run(self._parts.begin)
+
+    async def put_part(self, key: str, attempt: str, number: int, data: bytes) -> str:
+        """See ObjectStore. The tag is the SHA-256 of the part, lower-case hex."""
+        check_key(key)
+        check_part(number, data)
+        return await self._calls.run(self._parts.put, attempt, number, data)
+
+    async def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
+        """See ObjectStore."""
+        check_key(key)
+        return await self._calls.run(self._complete_parts, key, attempt, tags)
+
+    async def abort_parts(self, key: str, attempt: str) -> None:
+        """See ObjectStore."""
+        check_key(key)
+        await self._calls.run(self._parts.drop, attempt)
+
+    async def sweep(self, older_than_s: float) -> int:
+        """See ObjectStore."""
+        return await self._calls.run(self._sweep, older_than_s)
+
+    async def check(self) -> None:
+        """See ObjectStore."""
+        await self._calls.run(self._check)
+
+    def _put(self, key: str, data: bytes | Path) -> PutResult:
+        source = BytesIO(data) if isinstance(data, bytes) else data.open("rb")
+        with source, store_errors():
+            return self._store(key, source)
+
+    def _store(self, key: str, source: BinaryIO) -> PutResult:
+        with (
+            suppress(ObjectMissingError, FileNotFoundError),
+            self._directories.durable_parent(key) as (directory, name),
+        ):
+            return PutResult(describe(key, directory, name), created=False)
+        temporary = self._temporary / uuid4().hex
+        try:
+            with temporary.open("xb") as file:
+                shutil.copyfileobj(source, file, COPY_BYTES)
+                file.flush()
+                os.fsync(file.fileno())
+            return self._publish(temporary, key)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _publish(self, file: Path, key: str) -> PutResult:
+        """Give a finished file its name, unless that is taken."""
+        for _ in range(PUBLISH_TRIES):
+            with (
+                suppress(FileNotFoundError, ObjectMissingError),
+                self._directories.durable_parent(key) as (directory, name),
+            ):
+                created = link(file, directory, name)
+                return PutResult(describe(key, directory, name), created)
+        raise StoreUnavailableError(f"{key} could not be given its name")
+
+    def _complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
+        with store_errors():
+            try:
+                with self._parts.joined(attempt, tags) as file:
+                    result = self._publish(file, key)
+            except AttemptMissingError as missing:
+                try:
+                    result = PutResult(self._head(key), created=False)
+                except ObjectMissingError:
+                    raise missing from None
+            self._parts.drop(attempt)
+            return result
+
+    def _head(self, key: str) -> ObjectInfo:
+        with store_errors(), self._directories.parent(key) as (directory, name):
+            return describe(key, directory, name)
+
+    def _blocks(self, key: str, start: int, end: int | None) -> Generator[bytes]:
+        with store_errors(), self._directories.parent(key) as (directory, name):
+            file = open_object(key, directory, name)
+        try:
+            while end is None or start < end:
+                size = BLOCK_BYTES if end is None else min(BLOCK_BYTES, end - start)
+                with store_errors():
+                    block = os.pread(file, size, start)
+                if not block:
+                    return
+                start += len(block)
+                yield block
+        finally:
+            os.close(file)
+
+    def _delete(self, key: str) -> None:
+        with store_errors():
+            with (
+                suppress(ObjectMissingError, FileNotFoundError, IsADirectoryError),
+                self._directories.parent(key) as (directory, name),
+            ):
+                os.unlink(name, dir_fd=directory)
+            self._directories.prune(key)
+
+    def _sweep(self, older_than_s: float) -> int:
+        with store_errors():
+            before_s = time.time() - older_than_s
+            return remove_older(self._temporary, before_s) + remove_older(
+                self._parts.folder, before_s
+            )
+
+    def _check(self) -> None:
+        with store_errors():
+            probe = self._temporary / uuid4().hex
+            try:
+                probe.write_bytes(b"?")
+            finally:
+                probe.unlink(missing_ok=True)

@@ -1,0 +1,129 @@
+"""Objects that are being written in parts: a file each, and beside it the digests of its parts."""
+
+import fcntl
+import hashlib
+import os
+import re
+import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from reelay.common.identity import PART_SIZE_BYTES
+from reelay.common.storage.directories import store_errors
+from reelay.common.storage.port import AttemptMissingError, InvalidPartsError
+
+ATTEMPT = re.compile(r"[0-9a-f]{32}")
+RECORD = struct.Struct(">32sI")
+"""What is kept of a part: its SHA-256 and its length; zeros while the part is being written."""
+
+
+class PartFiles:
+    """The attempts below one folder.
+
+    Part n lies at (n-1) x PART_SIZE_BYTES of `<attempt>`, its record in `<attempt>.parts`. A lock
+    on the file orders writers, and a late writer can never change a published object.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def begin(self) -> str:
+        """Begin an attempt; return its name."""
+        attempt = uuid4().hex
+        with store_errors():
+            for path in (self._records(attempt), self.folder / attempt):
+                path.touch(exist_ok=False)
+            folder = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        return attempt
+
+    def put(self, attempt: str, number: int, data: bytes) -> str:
+        """Store a part durably; return its SHA-256 in hex."""
+        digest = hashlib.sha256(data)
+        position = (number - 1) * RECORD.size
+        with store_errors(), self._locked(attempt) as (file, records):
+            _write(records, bytes(RECORD.size), position)
+            _write(file, data, (number - 1) * PART_SIZE_BYTES)
+            os.fdatasync(file)
+            _write(records, RECORD.pack(digest.digest(), len(data)), position)
+            os.fdatasync(records)
+        return digest.hexdigest()
+
+    @contextmanager
+    def joined(self, attempt: str, tags: list[str]) -> Iterator[Path]:
+        """Check the parts, cut the file to their length and lend it, durable, for publishing."""
+        with self._locked(attempt) as (file, records):
+            size_bytes = _joined_size_bytes(os.pread(records, RECORD.size * len(tags), 0), tags)
+            os.ftruncate(file, size_bytes)
+            os.utime(file)
+            os.fsync(file)
+            yield self.folder / attempt
+
+    def drop(self, attempt: str) -> None:
+        """Remove an attempt and its parts, if there."""
+        if ATTEMPT.fullmatch(attempt):
+            with store_errors():
+                (self.folder / attempt).unlink(missing_ok=True)
+                self._records(attempt).unlink(missing_ok=True)
+
+    def _records(self, attempt: str) -> Path:
+        return self.folder / f"{attempt}.parts"
+
+    @contextmanager
+    def _locked(self, attempt: str) -> Iterator[tuple[int, int]]:
+        """Open an attempt's file and records for one writer at a time."""
+        if not ATTEMPT.fullmatch(attempt):
+            raise AttemptMissingError
+        try:
+            file = os.open(self.folder / attempt, os.O_RDWR | os.O_NOFOLLOW)
+        except FileNotFoundError as error:
+            raise AttemptMissingError from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._check_unpublished(attempt, file)
+            records = os.open(self._records(attempt), os.O_RDWR | os.O_NOFOLLOW)
+            try:
+                yield file, records
+            finally:
+                os.close(records)
+        finally:
+            os.close(file)
+
+    def _check_unpublished(self, attempt: str, file: int) -> None:
+        """Raise AttemptMissingError when, before we held the lock, it was published or dropped.
+
+        A published file has two names, then only the object's: the order of the two looks matters.
+        """
+        names = os.fstat(file).st_nlink
+        if names != 1 or not (self.folder / attempt).exists():
+            raise AttemptMissingError
+
+
+def _joined_size_bytes(records: bytes, tags: list[str]) -> int:
+    """Return the length of the object that these parts make; raise InvalidPartsError if none."""
+    if not tags or len(records) != RECORD.size * len(tags):
+        raise InvalidPartsError
+    size_bytes = 0
+    for number, (tag, (digest, length)) in enumerate(
+        zip(tags, RECORD.iter_unpack(records), strict=True), start=1
+    ):
+        if not length or digest.hex() != tag:
+            raise InvalidPartsError(f"Part {number} is not the one stored last")
+        if length != PART_SIZE_BYTES and number != len(tags):
+            raise InvalidPartsError(f"Part {number} is short and not the last")
+        size_bytes += length
+    return size_bytes
+
+
+def _write(file: int, data: bytes, position: int) -> None:
+    """Write all of `data` at `position`."""
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(file, rest, position)
+        rest, position = rest[written:], position + written

@@ -1,0 +1,137 @@
+"""Requests to one S3 bucket: pooled, bounded in time, tried again, with the store's errors."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from html import escape
+from typing import IO
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException, S3Error
+from urllib3.exceptions import HTTPError
+from urllib3.response import BaseHTTPResponse
+
+from reelay.common.storage.port import (
+    AttemptMissingError,
+    InvalidKeyError,
+    InvalidPartsError,
+    ObjectMissingError,
+    StoreFullError,
+    StoreUnavailableError,
+)
+
+CONNECT_TIMEOUT_S = 5.0
+READ_TIMEOUT_S = 60.0
+PRESIGNED_FOR = timedelta(minutes=15)
+OCTETS = "application/octet-stream"
+SEND_BYTES = 256 * 1024
+
+Query = dict[str, str | list[str] | tuple[str]]
+
+NAMED = {
+    "EntityTooSmall": InvalidPartsError,
+    "InvalidPart": InvalidPartsError,
+    "InvalidPartOrder": InvalidPartsError,
+    "KeyTooLongError": InvalidKeyError,
+    "NoSuchBucket": ObjectMissingError,
+    "NoSuchKey": ObjectMissingError,
+    "NoSuchUpload": AttemptMissingError,
+    "QuotaExceeded": StoreFullError,
+    "XMinioAdminBucketQuotaExceeded": StoreFullError,
+    "XMinioStorageFull": StoreFullError,
+}
+"""What S3 error codes mean to the store's users; all others, that it cannot be used now."""
+
+
+def connection_pool(connections: int) -> urllib3.PoolManager:
+    """Return connections whose idempotent requests are tried again after growing, jittered waits.
+
+    POST (which begins and completes multipart uploads) is repeated only when it was never sent.
+    """
+    return urllib3.PoolManager(
+        maxsize=connections,
+        blocksize=SEND_BYTES,
+        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
+        retries=urllib3.Retry(
+            total=4,
+            backoff_factor=0.2,
+            backoff_jitter=0.2,
+            backoff_max=5,
+            status_forcelist=[500, 502, 503, 504],
+            raise_on_status=False,
+        ),
+    )
+
+
+@contextmanager
+def s3_errors() -> Iterator[None]:
+    """Turn the errors of the client and of its connections into the store's."""
+    try:
+        yield
+    except S3Error as error:
+        meaning = NAMED.get(error.code or "", StoreUnavailableError)
+        raise meaning(f"The object store says {error.code}: {error.message}") from error
+    except (MinioException, HTTPError, OSError) as error:
+        raise StoreUnavailableError(f"The object store failed: {error}") from error
+
+
+class Bucket:
+    """A bucket, and requests to it that the client's public methods cannot make.
+
+    `put_object(metadata=...)` of minio 7.2 sends no `If-None-Match` and so overwrites silently, and
+    over plain HTTP it hashes every body. Presigned URLs sign neither headers nor body.
+    """
+
+    def __init__(self, client: Minio, connections: urllib3.PoolManager, name: str) -> None:
+        self.client = client
+        self.name = name
+        self._connections = connections
+
+    def send(
+        self,
+        method: str,
+        key: str,
+        body: bytes | IO[bytes] | None = None,
+        headers: Mapping[str, str] | None = None,
+        query: Query | None = None,
+    ) -> BaseHTTPResponse:
+        """Send a presigned request and return its answer; raise S3Error for an error's."""
+        url = self.client.get_presigned_url(
+            method, self.name, key, PRESIGNED_FOR, extra_query_params=query
+        )
+        response = self._connections.request(
+            method, url, body=body, headers={"Content-Type": OCTETS, **(headers or {})}
+        )
+        # CompleteMultipartUpload may answer 200 and tell of an error in the body.
+        if response.status >= 400 or b"<Error>" in response.data[:200]:
+            raise _told(response)
+        return response
+
+    def make(self) -> None:
+        """Make the bucket unless it is there."""
+        if self.client.bucket_exists(self.name):
+            return
+        try:
+            self.client.make_bucket(self.name)
+        except S3Error as error:
+            if error.code not in {"BucketAlreadyOwnedByYou", "BucketAlreadyExists"}:
+                raise
+
+
+def completion(tags: list[str]) -> bytes:
+    """Return the body of CompleteMultipartUpload for parts 1..n with these ETags."""
+    parts = "".join(
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag)}</ETag></Part>"
+        for number, tag in enumerate(tags, start=1)
+    )
+    return f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+
+
+def _told(response: BaseHTTPResponse) -> S3Error:
+    """Read an error answer; one without a body is known by its status alone."""
+    if b"<Error>" in response.data:
+        return S3Error.fromxml(response)
+    code = {404: "NoSuchKey", 409: "ConditionalRequestConflict", 412: "PreconditionFailed"}
+    name = code.get(response.status, f"HTTP status {response.status}")
+    return S3Error(response, name, response.reason, None, None, None)

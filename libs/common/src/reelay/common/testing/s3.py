@@ -1,0 +1,119 @@
+"""A real S3 server for tests: SeaweedFS from its PyPI wheel, all of it on loopback."""
+
+import json
+import socket
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+import urllib3
+from minio import Minio
+from minio.error import MinioException
+
+from reelay.common.testing.servers import Program, wait_until
+
+ACCESS_KEY = "reelay-test"
+SECRET_KEY = "reelay-test-secret"  # noqa: S105 (a server of the test's own, on loopback)
+LISTENERS = ("master", "volume", "filer", "s3")
+ADMIN_GRPC_OFFSET = 10_000
+"""SeaweedFS's own worker looks for the admin server here, whatever the flag says."""
+
+
+@contextmanager
+def start_seaweedfs(directory: Path) -> Iterator[str]:
+    """Run SeaweedFS on data in `directory`; give the store URL of a new bucket, then end it.
+
+    Several can run at the same time. The server dies with this process.
+    """
+    with seaweedfs_server(directory) as program:
+        yield fresh_bucket_url(program)
+
+
+@contextmanager
+def seaweedfs_server(directory: Path) -> Iterator[Program]:
+    """Run SeaweedFS; `url` of the program names no bucket (see fresh_bucket_url)."""
+    data = directory / "seaweedfs"
+    data.mkdir(parents=True, exist_ok=True)
+    identities = directory / "seaweedfs-identities.json"
+    identities.write_text(json.dumps(_identities()))
+    ports = _free_ports()
+    binary = Path(sys.executable).parent / "weed"
+    argv = [
+        str(binary),
+        "mini",
+        f"-dir={data}",
+        "-ip=127.0.0.1",
+        "-ip.bind=127.0.0.1",
+        f"-s3.config={identities}",
+        "-webdav=false",
+        "-admin.ui=false",
+        "-s3.port.iceberg=0",
+        "-s3.port.lance=0",
+        "-master.telemetry=false",
+        "-master.volumeSizeLimitMB=64",
+        *(f"-{name}={port}" for name, port in ports.items()),
+    ]
+    port = ports["s3.port"]
+    url = f"s3://{ACCESS_KEY}:{SECRET_KEY}@127.0.0.1:{port}"
+    program = Program(argv, port, url, directory / "seaweedfs.log")
+    program.start()
+    try:
+        wait_until(lambda: _answers(port), "SeaweedFS answers")
+        yield program
+    finally:
+        program.kill()
+        _remove_sockets(ports)
+
+
+def fresh_bucket_url(program: Program) -> str:
+    """Return the store URL of a bucket that nobody else uses; the store makes it."""
+    return f"{program.url}/test-{uuid4().hex}"
+
+
+def _identities() -> dict[str, object]:
+    credentials = [{"accessKey": ACCESS_KEY, "secretKey": SECRET_KEY}]
+    return {"identities": [{"name": "test", "credentials": credentials, "actions": ["Admin"]}]}
+
+
+def _answers(port: int) -> bool:
+    """Tell whether a signed request succeeds."""
+    connections = urllib3.PoolManager(retries=False, timeout=2)
+    client = Minio(
+        f"127.0.0.1:{port}", ACCESS_KEY, SECRET_KEY, secure=False, http_client=connections
+    )
+    try:
+        client.list_buckets()
+    except (MinioException, urllib3.exceptions.HTTPError):
+        return False
+    return True
+
+
+def _remove_sockets(ports: dict[str, int]) -> None:
+    """Remove the sockets that a killed SeaweedFS leaves; their folder is fixed in the program."""
+    for port in ports.values():
+        for path in Path("/tmp").glob(f"seaweedfs-*-{port}.sock"):  # noqa: S108 (not our choice)
+            path.unlink(missing_ok=True)
+
+
+def _free_ports() -> dict[str, int]:
+    """Return a free loopback port for every listener, found while all the others were held."""
+    with ExitStack() as held:
+        ports = {f"{name}.port": _hold(held) for name in LISTENERS}
+        ports |= {f"{name}.port.grpc": _hold(held) for name in LISTENERS}
+        while "admin.port.grpc" not in ports:
+            admin = _hold(held)
+            try:
+                ports["admin.port.grpc"] = _hold(held, admin + ADMIN_GRPC_OFFSET)
+            except (OSError, OverflowError):
+                continue
+            ports["admin.port"] = admin
+        return ports
+
+
+def _hold(held: ExitStack, port: int = 0) -> int:
+    listener = held.enter_context(socket.socket())
+    listener.bind(("127.0.0.1", port))
+    number: int = listener.getsockname()[1]
+    return number
