@@ -103,12 +103,20 @@ def ladder(width: int, height: int, rate: Fraction) -> list[Rung]:
         raise TooLargeError(
             f"The picture is {width}x{height}; a side may be {LONGEST_SIDE} pixels at most."
         )
-    sides = [side for side in RUNGS_BPS if side <= short] or [max(2, short // 2 * 2)]
-    return [_rung(side, Fraction(width, height), rate) for side in sides]
+    sides = [side for side in RUNGS_BPS if side <= short]
+    if not sides:
+        width, height = (max(2, pixels // 2 * 2) for pixels in (width, height))
+        return [_rung(min(width, height), width, height, rate)]
+    aspect = Fraction(width, height)
+    return [
+        _rung(side, _even(side * aspect), side, rate)
+        if aspect >= 1
+        else _rung(side, side, _even(side / aspect), rate)
+        for side in sides
+    ]
 
 
-def _rung(side: int, aspect: Fraction, rate: Fraction) -> Rung:
-    width, height = (_even(side * aspect), side) if aspect >= 1 else (side, _even(side / aspect))
+def _rung(side: int, width: int, height: int, rate: Fraction) -> Rung:
     maxrate = _maxrate_bps(side, width * height)
     if rate > 30:
         maxrate = round(maxrate * HIGH_RATE_FACTOR)
