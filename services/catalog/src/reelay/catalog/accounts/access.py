@@ -1,0 +1,29 @@
+"""Says whom a request comes from: the only thing that the rest of the catalog knows of accounts."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Request
+
+from reelay.common.tokens import Identity, TokenVerifier
+
+PUBLISH = "publish"
+
+
+async def caller(
+    request: Request, authorization: Annotated[str | None, Header()] = None
+) -> Identity:
+    """Return the identity in the bearer token; raises UnauthorizedError."""
+    verifier: TokenVerifier = request.app.state.verifier
+    return await verifier.verify_header(authorization)
+
+
+Caller = Annotated[Identity, Depends(caller)]
+
+
+async def publisher(identity: Caller) -> Identity:
+    """Return a caller who may publish; raises UnauthorizedError, ForbiddenError."""
+    identity.require(PUBLISH)
+    return identity
+
+
+Publisher = Annotated[Identity, Depends(publisher)]

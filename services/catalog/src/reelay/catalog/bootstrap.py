@@ -1,0 +1,87 @@
+"""Wires the catalog: the only place that knows all its parts."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from fastapi import FastAPI
+
+from reelay.catalog.accounts import endpoints as account_endpoints
+from reelay.catalog.accounts.admin_token import ensure_admin_token
+from reelay.catalog.accounts.signing_key import open_signer
+from reelay.catalog.live import endpoints as live_endpoints
+from reelay.catalog.live.hub import Hub
+from reelay.catalog.live.signal import Signal, VideosChanged
+from reelay.catalog.settings import Settings
+from reelay.catalog.videos import endpoints as video_endpoints
+from reelay.catalog.videos import repository
+from reelay.catalog.videos.facts import VideoFacts
+from reelay.catalog.videos.recording import Recorder
+from reelay.catalog.videos.service import Videos
+from reelay.catalog.videos.subscriptions import subscribe
+from reelay.common.database import Database, migrate
+from reelay.common.http import create_app, serve, stopping
+from reelay.common.messaging import Messaging
+from reelay.common.outbox import Outbox
+from reelay.common.service import background
+from reelay.common.storage import ObjectStore, open_store
+from reelay.common.tokens import TokenVerifier
+
+
+async def main(settings: Settings) -> None:
+    """Run the catalog until it is told to stop."""
+    await migrate(settings.database_url, "reelay.catalog")
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url)
+        stack.push_async_callback(database.close)
+        store = open_store(settings.store_url)
+        verifier = await open_accounts(settings, database, store)
+        messaging = Messaging(settings.nats_url, "catalog")
+        outbox, hub = Outbox(database, messaging), Hub(database)
+        recorder = Recorder(outbox, hub, Signal(messaging))
+        hear_facts(messaging, recorder, hub)
+        async with database.transaction() as session:
+            position = await repository.newest_revision(session)
+        await messaging.start()
+        stack.push_async_callback(messaging.stop)
+        await stack.enter_async_context(
+            background(outbox.run(), hub.run(position), close_when_stopping(hub))
+        )
+        app = create_app(
+            "catalog", {"database": database.check, "nats": messaging.check, "store": store.check}
+        )
+        add_endpoints(app, Videos(database, recorder), hub, verifier)
+        await serve(app, settings.host, settings.port)
+
+
+async def open_accounts(
+    settings: Settings, database: Database, store: ObjectStore
+) -> TokenVerifier:
+    """Publish the signing key, write the administrator's token; return the verifier."""
+    signer, verifier = await open_signer(database, store), TokenVerifier(store)
+    if settings.admin_token_file is not None:
+        await ensure_admin_token(settings.admin_token_file, signer, verifier)
+    return verifier
+
+
+def hear_facts(messaging: Messaging, recorder: Recorder, hub: Hub) -> None:
+    """Subscribe to what other services, and other replicas, tell."""
+
+    async def look(_: VideosChanged) -> None:
+        hub.wake()
+
+    subscribe(messaging, VideoFacts(recorder))
+    messaging.on_plain(VideosChanged, look)
+
+
+def add_endpoints(app: FastAPI, videos: Videos, hub: Hub, verifier: TokenVerifier) -> None:
+    """Give the application its routes and what they use."""
+    app.state.videos, app.state.hub, app.state.verifier = videos, hub, verifier
+    for endpoints in (video_endpoints, account_endpoints, live_endpoints):
+        app.include_router(endpoints.router)
+
+
+async def close_when_stopping(hub: Hub) -> None:
+    """Let live clients go when the process is asked to stop, so that the server can."""
+    await stopping.wait()
+    hub.close()
+    await asyncio.Event().wait()  # background tasks never end by themselves

@@ -1,0 +1,25 @@
+"""The log of changes, from which every replica tells its listeners."""
+
+from datetime import datetime
+from typing import Any, ClassVar
+from uuid import UUID
+
+from sqlalchemy import BigInteger, Column, DateTime, Identity, func
+from sqlmodel import Field, SQLModel
+
+
+class ChangeRow(SQLModel, table=True):
+    """What a video looked like after one change; kept for some minutes."""
+
+    __tablename__: ClassVar[Any] = "video_changes"
+
+    revision: int | None = Field(
+        default=None, sa_column=Column(BigInteger, Identity(), primary_key=True)
+    )
+    video_id: UUID
+    kind: str
+    body: str
+    changed_at: datetime | None = Field(
+        default=None,
+        sa_column=Column(DateTime(timezone=True), server_default=func.now(), nullable=False),
+    )

@@ -1,0 +1,116 @@
+"""What clients send and receive about videos."""
+
+import unicodedata
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from pydantic import AfterValidator, BaseModel, StringConstraints
+
+from reelay.catalog.videos.status import State
+from reelay.catalog.videos.tables import VideoRow
+
+MAX_TITLE_CHARS = 200
+MAX_DESCRIPTION_CHARS = 10_000
+CONTROL = ("Cc", "Zl", "Zp")
+"""Unicode categories that a line of text has no use for: controls, line and paragraph ends."""
+CONTENT = "/api/v1/content"
+
+
+def one_line(text: str) -> str:
+    """Return `text`; raise ValueError when it has control characters or line ends."""
+    if any(unicodedata.category(char) in CONTROL for char in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+def plain_text(text: str) -> str:
+    """Return `text` with `\\n` as line end; raise ValueError for other control characters."""
+    text = text.replace("\r\n", "\n")
+    if any(unicodedata.category(char) == "Cc" and char not in "\n\t" for char in text):
+        raise ValueError("must not contain control characters")
+    return text
+
+
+Title = Annotated[
+    str,
+    StringConstraints(strict=True, strip_whitespace=True, min_length=1, max_length=MAX_TITLE_CHARS),
+    AfterValidator(one_line),
+]
+Description = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=MAX_DESCRIPTION_CHARS),
+    AfterValidator(plain_text),
+]
+
+
+class VideoDraft(BaseModel):
+    """A new video, before its file."""
+
+    title: Title
+    description: Description = ""
+
+
+class VideoEdit(BaseModel):
+    """Changes of a video; what is absent stays."""
+
+    title: Title = ""
+    description: Description = ""
+
+    def changes(self) -> dict[str, Any]:
+        """Return what the client sent."""
+        return self.model_dump(exclude_unset=True)
+
+
+class Playback(BaseModel):
+    """Absolute paths of the manifests."""
+
+    hls: str
+    dash: str
+
+
+class VideoDocument(BaseModel):
+    """A video as everybody sees it."""
+
+    id: UUID
+    owner_id: str
+    title: str
+    description: str
+    state: State
+    reason: str | None
+    package_id: str | None
+    progress: float
+    segments_stored: int
+    segments_total: int
+    playback: Playback | None
+    warnings: list[str]
+    created_at: datetime
+    updated_at: datetime
+    published_at: datetime | None
+
+    @classmethod
+    def of(cls, row: VideoRow) -> "VideoDocument":
+        """Return the document of a row."""
+        shared = row.model_dump(include=set(cls.model_fields))
+        return cls(**shared, progress=_progress(row), playback=_playback(row))
+
+
+class VideoPage(BaseModel):
+    """Some videos, newest first; `next_cursor` leads to older ones."""
+
+    videos: list[VideoDocument]
+    next_cursor: str | None
+
+
+def _progress(row: VideoRow) -> float:
+    if row.state == State.READY:
+        return 1.0
+    return min(1.0, row.segments_stored / row.segments_total) if row.segments_total else 0.0
+
+
+def _playback(row: VideoRow) -> Playback | None:
+    """A failed package answers 410, so that its paths would be of no use."""
+    if row.package_id is None or row.state == State.FAILED:
+        return None
+    content = f"{CONTENT}/{row.package_id}"
+    return Playback(hls=f"{content}/master.m3u8", dash=f"{content}/manifest.mpd")

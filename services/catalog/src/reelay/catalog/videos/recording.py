@@ -1,0 +1,88 @@
+"""Records a change of a video: its row, the log for listeners, and the announcements."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from reelay.catalog.live import log
+from reelay.catalog.live.hub import Hub
+from reelay.catalog.live.log import ChangeKind
+from reelay.catalog.live.signal import Signal
+from reelay.catalog.videos import repository
+from reelay.catalog.videos.documents import VideoDocument
+from reelay.catalog.videos.status import State
+from reelay.catalog.videos.tables import VideoRow
+from reelay.common.events import VideoPublished, VideoUpdated
+from reelay.common.outbox import Outbox, Transaction
+
+WATCHABLE = (State.PLAYABLE, State.READY)
+
+
+class Recorder:
+    """Begins the transactions in which videos change."""
+
+    def __init__(self, outbox: Outbox, hub: Hub, signal: Signal) -> None:
+        self._outbox = outbox
+        self._hub = hub
+        self._signal = signal
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """Yield a transaction; listeners at all replicas are told right after its commit."""
+        async with self._outbox.transaction() as transaction:
+            yield transaction
+        self._hub.wake()
+        await self._signal.send()
+
+
+async def settle(transaction: Transaction, video: VideoRow) -> None:
+    """Derive a locked video's status anew; record it when it changed.
+
+    Every change reaches listeners; progress alone is not announced to other services.
+    """
+    status = await repository.status_of(transaction.session, video.id)
+    before = (video.state, video.reason, video.package_id)
+    if not video.take(status):
+        return
+    first_watchable = video.state in WATCHABLE and video.published_at is None
+    if first_watchable:
+        video.published_at = datetime.now(UTC)
+    await log_change(transaction, video)
+    if before != (video.state, video.reason, video.package_id):
+        await announce_update(transaction, video)
+    if first_watchable:
+        await _announce_publication(transaction, video)
+
+
+async def log_change(transaction: Transaction, video: VideoRow) -> None:
+    """Log, for listeners, what a locked video looks like now."""
+    video.updated_at = datetime.now(UTC)
+    body = VideoDocument.of(video).model_dump_json()
+    video.revision = await log.append(transaction.session, video.id, ChangeKind.VIDEO, body)
+
+
+async def announce_update(transaction: Transaction, video: VideoRow) -> None:
+    """Tell other services what a video is now."""
+    await transaction.announce(
+        VideoUpdated(
+            video_id=video.id,
+            owner_id=video.owner_id,
+            title=video.title,
+            state=video.state,
+            package_id=video.package_id,
+        )
+    )
+
+
+async def _announce_publication(transaction: Transaction, video: VideoRow) -> None:
+    assert video.package_id is not None
+    assert video.published_at is not None
+    await transaction.announce(
+        VideoPublished(
+            video_id=video.id,
+            owner_id=video.owner_id,
+            title=video.title,
+            package_id=video.package_id,
+            published_at=video.published_at,
+        )
+    )

@@ -1,0 +1,135 @@
+"""What people do with videos: draft, look up, edit, delete."""
+
+import json
+from datetime import UTC, datetime
+from uuid import UUID
+
+from reelay.catalog.live import log
+from reelay.catalog.live.log import Change, ChangeKind
+from reelay.catalog.videos import repository
+from reelay.catalog.videos.documents import VideoDocument, VideoDraft, VideoEdit, VideoPage
+from reelay.catalog.videos.recording import Recorder, announce_update, log_change
+from reelay.catalog.videos.tables import VideoRow
+from reelay.common.database import Database
+from reelay.common.errors import ForbiddenError, NotFoundError
+from reelay.common.events import VideoDeleted, VideoDrafted
+from reelay.common.identity import new_id
+from reelay.common.outbox import Transaction
+from reelay.common.tokens import Identity
+
+
+class VideoMissingError(NotFoundError):
+    """There is no video with this id."""
+
+
+class NotOwnerError(ForbiddenError):
+    """Only its owner or an administrator may change this video."""
+
+
+class Videos:
+    """The use cases of people."""
+
+    def __init__(self, database: Database, recorder: Recorder) -> None:
+        self._database = database
+        self._recorder = recorder
+
+    async def draft(self, caller: Identity, draft: VideoDraft) -> VideoDocument:
+        """Announce a video of `caller`, before its file."""
+        now = datetime.now(UTC)
+        row = VideoRow(
+            id=new_id(),
+            owner_id=caller.subject,
+            title=draft.title,
+            description=draft.description,
+            created_at=now,
+            updated_at=now,
+        )
+        async with self._recorder.transaction() as transaction:
+            await log_change(transaction, row)
+            transaction.session.add(row)
+            await transaction.announce(
+                VideoDrafted(video_id=row.id, owner_id=row.owner_id, title=row.title)
+            )
+        return VideoDocument.of(row)
+
+    async def get(self, video_id: UUID) -> VideoDocument:
+        """Return a video; raises VideoMissingError."""
+        async with self._database.transaction() as session:
+            row = await repository.find(session, video_id)
+        if row is None:
+            raise VideoMissingError
+        return VideoDocument.of(row)
+
+    async def page(self, before: UUID | None, limit: int) -> VideoPage:
+        """Return the newest videos, or those before one of them."""
+        async with self._database.transaction() as session:
+            rows = await repository.page(session, before, limit + 1)
+        more = str(rows[limit - 1].id) if len(rows) > limit else None
+        videos = [VideoDocument.of(row) for row in rows[:limit]]
+        return VideoPage(videos=videos, next_cursor=more)
+
+    async def edit(self, caller: Identity, video_id: UUID, edit: VideoEdit) -> VideoDocument:
+        """Change title or description; raises VideoMissingError, NotOwnerError."""
+        async with self._recorder.transaction() as transaction:
+            row = await _lock_own(transaction, caller, video_id)
+            before = (row.title, row.description)
+            row.sqlmodel_update(edit.changes())
+            if before != (row.title, row.description):
+                await log_change(transaction, row)
+                await announce_update(transaction, row)
+        return VideoDocument.of(row)
+
+    async def delete(self, caller: Identity, video_id: UUID) -> None:
+        """Remove a video for good; raises VideoMissingError, NotOwnerError.
+
+        What remains is a tombstone without text, at which later facts end.
+        """
+        async with self._recorder.transaction() as transaction:
+            row = await _lock_own(transaction, caller, video_id)
+            row.deleted_at = datetime.now(UTC)
+            row.title = row.description = ""
+            row.reason = None
+            body = _deleted(video_id)
+            row.revision = await log.append(transaction.session, video_id, ChangeKind.DELETED, body)
+            await transaction.announce(
+                VideoDeleted(
+                    video_id=video_id,
+                    owner_id=row.owner_id,
+                    asset_id=row.asset_id,
+                    package_id=row.package_id,
+                )
+            )
+
+    async def present(self, video_id: UUID) -> Change:
+        """Return how a video looks now, as a change; raises VideoMissingError."""
+        async with self._database.transaction() as session:
+            row = await repository.find(session, video_id)
+        if row is None:
+            raise VideoMissingError
+        return _as_change(row)
+
+    async def changes_after(self, revision: int, limit: int) -> list[Change]:
+        """Return how the videos that changed after `revision` look now, oldest change first."""
+        async with self._database.transaction() as session:
+            rows = await repository.changed_after(session, revision, limit)
+        return [_as_change(row) for row in rows]
+
+
+async def _lock_own(transaction: Transaction, caller: Identity, video_id: UUID) -> VideoRow:
+    rows = await repository.lock(transaction.session, video_id)
+    if not rows:
+        raise VideoMissingError
+    if rows[0].owner_id != caller.subject and "admin" not in caller.scopes:
+        raise NotOwnerError
+    return rows[0]
+
+
+def _as_change(row: VideoRow) -> Change:
+    if row.deleted_at is not None:
+        return Change(row.revision, row.id, ChangeKind.DELETED, _deleted(row.id))
+    body = VideoDocument.of(row).model_dump_json()
+    return Change(row.revision, row.id, ChangeKind.VIDEO, body)
+
+
+def _deleted(video_id: UUID) -> str:
+    return json.dumps({"id": str(video_id)})

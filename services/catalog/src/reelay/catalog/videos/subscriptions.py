@@ -1,0 +1,54 @@
+"""The facts that the catalog consumes, each by a durable of its own."""
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+from faststream import Header
+
+from reelay.catalog.videos.facts import VideoFacts
+from reelay.common.events import (
+    AssetUploaded,
+    AssetUploadStarted,
+    AssetUploadTerminated,
+    Event,
+    ManifestUpdated,
+    PackagePlanned,
+    TranscodeCompleted,
+    TranscodeFailed,
+)
+from reelay.common.messaging import Handler, Messaging
+from reelay.common.streams import fact_consumer
+
+F = TypeVar("F", bound=Event)
+OCCURRED_AT = Header("ce-time", default=None)
+
+
+def subscribe(messaging: Messaging, facts: VideoFacts) -> None:
+    """Let `facts` digest what others tell about videos."""
+
+    def on(handler: str, kind: type[F], digest: Callable[[F, datetime], Awaitable[None]]) -> None:
+        messaging.on(fact_consumer("catalog", handler, kind.subject), _with_time(kind, digest))
+
+    on("note-upload-started", AssetUploadStarted, facts.note_upload_started)
+    on("note-upload-terminated", AssetUploadTerminated, facts.note_upload_terminated)
+    on("request-package", AssetUploaded, facts.request_package)
+    on("note-package-planned", PackagePlanned, facts.note_package_planned)
+    on("note-progress", ManifestUpdated, facts.note_progress)
+    on("note-package-completed", TranscodeCompleted, facts.note_package_completed)
+    on("note-failure", TranscodeFailed, facts.note_failure)
+
+
+def _with_time(kind: type[F], digest: Callable[[F, datetime], Awaitable[None]]) -> Handler[F]:
+    """Return a handler that passes on when the fact happened (CloudEvents 1.0, `time`).
+
+    The attribute is optional there; without it the fact happened now.
+    """
+
+    async def handle(
+        fact: kind,  # type: ignore[valid-type]  # FastStream reads the model from it
+        at: datetime | None = OCCURRED_AT,
+    ) -> None:
+        await digest(fact, at or datetime.now(UTC))
+
+    return handle
