@@ -8,12 +8,12 @@ from reelay.common.messaging import Messaging
 from reelay.common.service import background
 from reelay.common.storage import ObjectStore, open_store
 from reelay.content_api.adapters.broker import BrokerDemand
-from reelay.content_api.adapters.failures import Failures
+from reelay.content_api.adapters.failures import StoredFailures
 from reelay.content_api.adapters.local_files import LocalFiles
 from reelay.content_api.adapters.object_cache import ObjectCache
-from reelay.content_api.adapters.plans import Plans
-from reelay.content_api.domain.files import Files
+from reelay.content_api.adapters.plans import StoredPlans
 from reelay.content_api.domain.names import plan_key
+from reelay.content_api.domain.ports import Files
 from reelay.content_api.entrypoints.events import listen
 from reelay.content_api.entrypoints.rsgi import Application
 from reelay.content_api.handlers import Library
@@ -29,8 +29,8 @@ async def main(settings: ContentApiSettings) -> None:
         demand = BrokerDemand(messaging)
         library = Library(
             open_files(store, settings, stack),
-            Plans(store),
-            Failures(store),
+            StoredPlans(store),
+            StoredFailures(store),
             demand,
             WaitingLimits(
                 wait_s=settings.wait_s,

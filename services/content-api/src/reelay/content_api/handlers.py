@@ -1,16 +1,11 @@
 """What happens when somebody asks for an object of a package."""
 
-from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 
 from reelay.common.errors import NotFoundError, PermanentError
-from reelay.content_api.adapters.failures import Failures
-from reelay.content_api.adapters.plans import Plans
-from reelay.content_api.domain.files import Files, StoredFile
 from reelay.content_api.domain.names import ContentName
-from reelay.content_api.waiting import Demand, NotYetError, WaitingLimits, WaitingRoom
-
-ClientGone = Callable[[], Awaitable[None]]
+from reelay.content_api.domain.ports import Demand, Failures, Files, Plans, StoredFile
+from reelay.content_api.waiting import ClientGone, NotYetError, WaitingLimits, WaitingRoom
 
 
 class PackageFailedError(PermanentError):
@@ -63,7 +58,7 @@ class Library:
             raise NotFoundError
         if gone is None:
             raise NotYetError
-        return await self.waiting.wait(name, promises.rendition_of(name.path), gone())
+        return await self.waiting.wait(name, promises.rendition_of(name.path), gone)
 
     async def _look(self, name: ContentName) -> StoredFile | None:
         if file := await self._files.find(name.key):

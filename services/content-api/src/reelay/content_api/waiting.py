@@ -6,14 +6,15 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 from reelay.common.errors import TransientError
 from reelay.common.metrics import SEGMENT_WAIT_SECONDS
 from reelay.common.storage import StoreUnavailableError
-from reelay.content_api.domain.files import StoredFile
 from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.ports import Demand, StoredFile
 
+ClientGone = Callable[[], Awaitable[None]]
+"""Returns when the client went away."""
 Look = Callable[[ContentName], Awaitable[StoredFile | None]]
 """Returns the object's file or None; raises when it will never exist."""
 
@@ -32,14 +33,6 @@ class TooManyWaitingError(TransientError):
 
 class ClientGoneError(TransientError):
     """The client went away while it waited."""
-
-
-class Demand(Protocol):
-    """Asks for an object to be made soon."""
-
-    async def tell(self, name: ContentName) -> None:
-        """Tell it once; lost when nobody listens. Never raises."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -72,13 +65,11 @@ class WaitingRoom:
         self._packages: Counter[str] = Counter()
         self._closed = False
 
-    async def wait(
-        self, name: ContentName, rendition: str | None, gone: Awaitable[None]
-    ) -> StoredFile:
+    async def wait(self, name: ContentName, rendition: str | None, gone: ClientGone) -> StoredFile:
         """Return the object's file as soon as it exists.
 
         `rendition` is the one whose news matter; None for all. Raises NotYetError after the
-        time limit, TooManyWaitingError, ClientGoneError when `gone` is done first, and what
+        time limit, TooManyWaitingError, ClientGoneError when `gone` returns first, and what
         `look` raises.
         """
         package = name.package_id
@@ -137,8 +128,8 @@ class WaitingRoom:
             if self._watches.get(watch.name) is watch:
                 del self._watches[watch.name]
 
-    async def _first(self, watch: _Watch, gone: Awaitable[None]) -> StoredFile:
-        leaving = asyncio.ensure_future(gone)
+    async def _first(self, watch: _Watch, gone: ClientGone) -> StoredFile:
+        leaving = asyncio.ensure_future(gone())
         try:
             await asyncio.wait(
                 {watch.task, leaving},

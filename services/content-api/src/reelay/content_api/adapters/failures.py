@@ -22,8 +22,8 @@ class FailedDocument(BaseModel):
     reason: str = UNKNOWN_REASON
 
 
-class Failures:
-    """Failed packages."""
+class StoredFailures:
+    """Failures in the store, and those heard just now."""
 
     def __init__(self, store: ObjectStore, *, now: Callable[[], float] = time.monotonic) -> None:
         """`now` returns seconds of a clock that never goes back."""
@@ -32,18 +32,18 @@ class Failures:
         self._heard: OrderedDict[str, tuple[float, str]] = OrderedDict()
 
     def hear(self, package_id: str, reason: str) -> None:
-        """Note that a package failed."""
+        """See Failures."""
         self._heard[package_id] = (self._now(), reason)
         self._heard.move_to_end(package_id)
         while len(self._heard) > MAX_HEARD:
             self._heard.popitem(last=False)
 
     def forget(self, package_id: str) -> None:
-        """Note that a package is being made (again)."""
+        """See Failures."""
         self._heard.pop(package_id, None)
 
     async def reason(self, package_id: str) -> str | None:
-        """Return why a package failed, or None when it did not. Raises StoreUnavailableError."""
+        """See Failures."""
         heard = self._heard.get(package_id)
         if heard is not None:
             if self._now() - heard[0] < HEARD_S:

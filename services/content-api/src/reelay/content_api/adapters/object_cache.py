@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
-from reelay.content_api.domain.files import StoredFile
+from reelay.content_api.domain.ports import StoredFile
 
 RECHECK_S = 60.0
 """A copy is served this long without asking the store whether the object was deleted."""

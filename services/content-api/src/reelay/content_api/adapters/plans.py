@@ -35,8 +35,8 @@ class PlanDocument(BaseModel):
         return Promises(PlannedRendition(r.id, r.path, r.segments) for r in self.renditions)
 
 
-class Plans:
-    """What each package promises; the packages asked for longest ago are forgotten first."""
+class StoredPlans:
+    """Plans in the store; the packages asked for longest ago are forgotten first."""
 
     def __init__(self, store: ObjectStore, *, limit: int = MAX_PLANS) -> None:
         self._store = store
@@ -45,18 +45,14 @@ class Plans:
         self._reading: dict[str, asyncio.Task[Promises | None]] = {}
 
     def known(self, package_id: str) -> Promises | None:
-        """Return the promises if they were read before."""
+        """See Plans."""
         promises = self._known.get(package_id)
         if promises is not None:
             self._known.move_to_end(package_id)
         return promises
 
     async def read(self, package_id: str) -> Promises | None:
-        """Read the plan anew; None when there is none (yet, or any more).
-
-        Simultaneous calls for one package share one read. Raises PlanUnreadableError and
-        StoreUnavailableError.
-        """
+        """See Plans. Simultaneous calls for one package share one read."""
         task = self._reading.get(package_id)
         if task is None:
             task = asyncio.create_task(self._read(package_id))

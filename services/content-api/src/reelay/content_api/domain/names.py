@@ -2,12 +2,14 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 
 from reelay.common.storage import InvalidKeyError
-from reelay.common.storage.port import check_key
+from reelay.common.storage.port import MAX_KEY_CHARS, check_key
 
 CONTENT_PREFIX = "/api/v1/content/"
+MAX_TARGET_CHARS = len(CONTENT_PREFIX) + MAX_KEY_CHARS
 PACKAGE_ID = re.compile(r"[0-9a-f]{64}")
 
 PLAN = "plan.json"
@@ -31,16 +33,15 @@ class ContentName:
     path: str
     """Relative to the package, for example video/360p/7.m4s."""
 
-    @property
-    def key(self) -> str:
-        """The object's key in the store."""
-        return f"packages/{self.package_id}/{self.path}"
+    key: str = field(init=False, compare=False)
+    """The object's key in the store."""
+    etag: str = field(init=False, compare=False)
+    """A strong entity tag (RFC 9110, section 8.8.3): bytes under a path never change."""
 
-    @property
-    def etag(self) -> str:
-        """A strong entity tag (RFC 9110, section 8.8.3): bytes under a path never change."""
+    def __post_init__(self) -> None:
         digest = hashlib.sha256(f"{self.package_id}/{self.path}".encode()).hexdigest()
-        return f'"{digest[:32]}"'
+        object.__setattr__(self, "key", f"packages/{self.package_id}/{self.path}")
+        object.__setattr__(self, "etag", f'"{digest[:32]}"')
 
     @property
     def content_type(self) -> str:
@@ -56,15 +57,19 @@ def parse_target(path: str) -> ContentName | None:
     `path` was percent-decoded once (by the server) and is not decoded again. Only well-formed
     object keys pass, so no name reaches outside its package.
     """
+    return _parse(path) if len(path) <= MAX_TARGET_CHARS else None
+
+
+@lru_cache(maxsize=8192)
+def _parse(path: str) -> ContentName | None:
     package_id, _, rest = path.removeprefix(CONTENT_PREFIX).partition("/")
     if not path.startswith(CONTENT_PREFIX) or not PACKAGE_ID.fullmatch(package_id):
         return None
-    name = ContentName(package_id, rest)
     try:
-        check_key(name.key)
+        check_key(f"packages/{package_id}/{rest}")
     except InvalidKeyError:
         return None
-    return name
+    return ContentName(package_id, rest)
 
 
 def failed_key(package_id: str) -> str:

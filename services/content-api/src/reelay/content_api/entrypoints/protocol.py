@@ -1,4 +1,4 @@
-"""The parts of RSGI 1.6 that are used here (Granian ships no usable types for them)."""
+"""The parts of RSGI that are used here (Granian ships no usable types for them)."""
 
 from collections.abc import Awaitable
 from typing import Any, Protocol

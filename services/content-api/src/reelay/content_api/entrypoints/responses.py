@@ -6,8 +6,8 @@ from typing import Any
 
 from reelay.common.http import problem
 from reelay.common.metrics import REQUESTS_SERVED
-from reelay.content_api.domain.files import StoredFile
 from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.domain.ranges import ByteRange
 from reelay.content_api.entrypoints.protocol import Fields, HTTPProtocol
 
@@ -20,7 +20,6 @@ EXPOSED = (
 ANY_ORIGIN: Fields = [
     ("access-control-allow-origin", "*"),
     ("access-control-expose-headers", EXPOSED),
-    ("cross-origin-resource-policy", "cross-origin"),
 ]
 METHODS = "GET, HEAD, OPTIONS"
 PREFLIGHT: Fields = [

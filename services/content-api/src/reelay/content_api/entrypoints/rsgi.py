@@ -9,8 +9,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from reelay.common.errors import NotFoundError, ReelayError
 from reelay.common.http import Check, readiness
-from reelay.content_api.domain.files import StoredFile
 from reelay.content_api.domain.names import CONTENT_PREFIX, ContentName, parse_target
+from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.domain.preconditions import (
     matches_strongly,
     matches_weakly,

@@ -1,0 +1,198 @@
+"""The waiting room, with a hand-written store and packager."""
+
+import asyncio
+
+import pytest
+
+from reelay.common.storage import StoreUnavailableError
+from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.ports import StoredFile
+from reelay.content_api.waiting import (
+    ClientGone,
+    ClientGoneError,
+    NotYetError,
+    TooManyWaitingError,
+    WaitingLimits,
+    WaitingRoom,
+)
+
+NAME = ContentName("a" * 64, "video/360p/1.m4s")
+OTHER = ContentName("a" * 64, "video/360p/2.m4s")
+ELSEWHERE = ContentName("b" * 64, "video/360p/1.m4s")
+FILE = StoredFile("/store/1", 1)
+LIMITS = WaitingLimits(wait_s=0.3, repeat_s=0.05, total=4, per_package=3)
+
+
+class Shelf:
+    """What exists, and who asked."""
+
+    def __init__(self) -> None:
+        self.file: StoredFile | None = None
+        self.error: Exception | None = None
+        self.looks = 0
+        self.looking = asyncio.Event()
+
+    async def look(self, _: ContentName) -> StoredFile | None:
+        self.looks += 1
+        self.looking.set()
+        seen = self.file
+        await asyncio.sleep(0.01)
+        if self.error:
+            raise self.error
+        return seen
+
+
+class NotedDemand:
+    def __init__(self) -> None:
+        self.told: list[ContentName] = []
+
+    async def tell(self, name: ContentName) -> None:
+        self.told.append(name)
+
+
+async def never() -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.fixture
+def shelf() -> Shelf:
+    return Shelf()
+
+
+@pytest.fixture
+def demand() -> NotedDemand:
+    return NotedDemand()
+
+
+@pytest.fixture
+def room(shelf: Shelf, demand: NotedDemand) -> WaitingRoom:
+    return WaitingRoom(shelf.look, demand, LIMITS)
+
+
+def patient(shelf: Shelf, demand: NotedDemand) -> WaitingRoom:
+    """Return a room that looks by itself only after a long time."""
+    return WaitingRoom(shelf.look, demand, WaitingLimits(wait_s=20, repeat_s=20))
+
+
+async def test_waiting_ends_after_the_time_limit(room: WaitingRoom, demand: NotedDemand) -> None:
+    with pytest.raises(NotYetError):
+        await room.wait(NAME, "360p", never)
+    count = len(demand.told)
+    assert 4 <= count <= 7
+    await asyncio.sleep(0.15)
+    assert len(demand.told) == count
+
+
+async def test_object_is_found_without_news(room: WaitingRoom, shelf: Shelf) -> None:
+    waiting = asyncio.create_task(room.wait(NAME, "360p", never))
+    await asyncio.sleep(0.02)
+    shelf.file = FILE
+    assert await waiting == FILE
+
+
+async def test_news_of_the_rendition_wake_at_once(shelf: Shelf, demand: NotedDemand) -> None:
+    room = patient(shelf, demand)
+    waiting = asyncio.create_task(room.wait(NAME, "360p", never))
+    await asyncio.sleep(0.02)
+    shelf.file = FILE
+    room.wake(ELSEWHERE.package_id)
+    room.wake(NAME.package_id, frozenset({"720p"}))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    room.wake(NAME.package_id, frozenset({"360p"}))
+    async with asyncio.timeout(1):
+        assert await waiting == FILE
+    assert demand.told == [NAME]
+
+
+async def test_news_while_looking_are_not_lost(shelf: Shelf, demand: NotedDemand) -> None:
+    room = patient(shelf, demand)
+    waiting = asyncio.create_task(room.wait(NAME, "360p", never))
+    await shelf.looking.wait()
+    shelf.file = FILE
+    room.wake(NAME.package_id)
+    async with asyncio.timeout(1):
+        assert await waiting == FILE
+
+
+async def test_all_who_wait_for_one_object_share_one_demand(
+    shelf: Shelf, demand: NotedDemand
+) -> None:
+    room = patient(shelf, demand)
+    waiting = [asyncio.create_task(room.wait(NAME, None, never)) for _ in range(50)]
+    await asyncio.sleep(0.02)
+    assert demand.told == [NAME]
+    assert shelf.looks == 1
+    shelf.file = FILE
+    room.wake(NAME.package_id)
+    assert await asyncio.gather(*waiting) == [FILE] * 50
+
+
+async def test_demand_ends_when_the_last_client_leaves(
+    room: WaitingRoom, demand: NotedDemand
+) -> None:
+    leaving = [asyncio.Event(), asyncio.Event()]
+
+    def leaves(event: asyncio.Event) -> ClientGone:
+        async def gone() -> None:
+            await event.wait()
+
+        return gone
+
+    waiting = [asyncio.create_task(room.wait(NAME, None, leaves(e))) for e in leaving]
+    await asyncio.sleep(0.02)
+    leaving[0].set()
+    with pytest.raises(ClientGoneError):
+        await waiting[0]
+    told = len(demand.told)
+    await asyncio.sleep(0.12)
+    assert len(demand.told) > told
+    leaving[1].set()
+    with pytest.raises(ClientGoneError):
+        await waiting[1]
+    told = len(demand.told)
+    await asyncio.sleep(0.12)
+    assert len(demand.told) == told
+
+
+async def test_failure_is_told_to_everybody(room: WaitingRoom, shelf: Shelf) -> None:
+    shelf.error = PermissionError("never")
+    waiting = [asyncio.create_task(room.wait(NAME, None, never)) for _ in range(3)]
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert [type(result) for result in results] == [PermissionError] * 3
+    shelf.error, shelf.file = None, FILE
+    assert await room.wait(NAME, None, never) == FILE
+
+
+async def test_outage_of_the_store_is_waited_for(room: WaitingRoom, shelf: Shelf) -> None:
+    shelf.error = StoreUnavailableError()
+    waiting = asyncio.create_task(room.wait(NAME, None, never))
+    await asyncio.sleep(0.08)
+    shelf.error, shelf.file = None, FILE
+    assert await waiting == FILE
+
+
+async def test_more_than_the_limits_are_refused_and_room_is_free_again(room: WaitingRoom) -> None:
+    waiting = [asyncio.create_task(room.wait(n, None, never)) for n in (NAME, NAME, OTHER)]
+    await asyncio.sleep(0.02)
+    with pytest.raises(TooManyWaitingError):
+        await room.wait(OTHER, None, never)
+    waiting.append(asyncio.create_task(room.wait(ELSEWHERE, None, never)))
+    await asyncio.sleep(0.02)
+    with pytest.raises(TooManyWaitingError):
+        await room.wait(ELSEWHERE, None, never)
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    assert {type(result) for result in results} == {NotYetError}
+    with pytest.raises(NotYetError):
+        await room.wait(NAME, None, never)
+
+
+async def test_closing_sends_everybody_away(shelf: Shelf, demand: NotedDemand) -> None:
+    room = patient(shelf, demand)
+    waiting = asyncio.create_task(room.wait(NAME, None, never))
+    await asyncio.sleep(0.02)
+    room.close()
+    with pytest.raises(NotYetError):
+        await waiting
+    with pytest.raises(TooManyWaitingError):
+        await room.wait(NAME, None, never)
