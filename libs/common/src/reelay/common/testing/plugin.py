@@ -7,6 +7,7 @@ import pytest
 
 from reelay.common.messaging import Messaging
 from reelay.common.storage import ObjectStore, open_store
+from reelay.common.testing.media import Media
 from reelay.common.testing.servers import (
     Program,
     fresh_database,
@@ -47,3 +48,9 @@ async def messaging(nats: Program) -> AsyncIterator[Messaging]:
 def store(tmp_path: Path) -> ObjectStore:
     """An empty object store."""
     return open_store(f"file://{tmp_path}/store")
+
+
+@pytest.fixture(scope="session")
+def media(pytestconfig: pytest.Config) -> Media:
+    """Test media, kept in `.cache/media` between runs."""
+    return Media(pytestconfig.rootpath / ".cache" / "media")
