@@ -87,7 +87,7 @@ class Media:
     def make(
         self, arguments: Sequence[str], container: str, feed: Iterator[bytes] | None = None
     ) -> Path:
-        """Return the file that FFmpeg makes of `arguments`, from the cache if it was made before."""
+        """Return the file that FFmpeg makes of `arguments`; it is made once."""
         name = hashlib.sha256("\0".join([*arguments, "2"]).encode()).hexdigest()[:24]
         path = self.cache / f"{name}.{container}"
         if path.exists():
