@@ -1,0 +1,83 @@
+"""The only place where the upload service is wired."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+from reelay.common import http
+from reelay.common.database import Database, migrate
+from reelay.common.messaging import Messaging
+from reelay.common.outbox import Outbox
+from reelay.common.service import background
+from reelay.common.storage import ObjectStore, open_store
+from reelay.common.tokens import TokenVerifier
+from reelay.upload.adapters.drafts import PostgresDrafts
+from reelay.upload.adapters.holding import PostgresHolding
+from reelay.upload.adapters.uploads import PostgresUploads
+from reelay.upload.entrypoints.events import SERVICE, listen
+from reelay.upload.entrypoints.http import UploadEndpoints, add_uploads
+from reelay.upload.handlers.completion import Completion
+from reelay.upload.handlers.creation import Creation
+from reelay.upload.handlers.drafting import Drafting
+from reelay.upload.handlers.sweeping import Sweeping
+from reelay.upload.handlers.tidying import Tidying
+from reelay.upload.handlers.uploading import Uploading
+from reelay.upload.settings import UploadSettings
+
+
+async def main(settings: UploadSettings) -> None:
+    """Run the service until it is asked to stop."""
+    await migrate(settings.database_url, "reelay.upload")
+    async with AsyncExitStack() as stack:
+        database = Database(settings.database_url)
+        stack.push_async_callback(database.close)
+        store = open_store(settings.store_url)
+        messaging = Messaging(settings.nats_url, SERVICE)
+        outbox = Outbox(database, messaging)
+        holding = PostgresHolding(settings.database_url)
+        stack.push_async_callback(holding.close)
+
+        drafts = PostgresDrafts(database)
+        uploads = PostgresUploads(database, outbox)
+        uploading = wire_uploading(store, uploads, drafts, holding)
+        listen(messaging, Drafting(drafts))
+        stack.push_async_callback(messaging.stop)
+        await messaging.start()
+
+        sweeping = Sweeping(
+            store, uploads, holding, uploading, settings.expires_after_s, settings.sweep_interval_s
+        )
+        checks = {"database": database.check, "broker": messaging.check, "store": store.check}
+        app = http.create_app(SERVICE, checks)
+        add_uploads(app, endpoints(uploading, store, settings))
+        await stack.enter_async_context(
+            background(outbox.run(), sweeping.run(), _let_go_at_the_end(holding))
+        )
+        await http.serve(app, settings.host, settings.port)
+
+
+def wire_uploading(
+    store: ObjectStore, uploads: PostgresUploads, drafts: PostgresDrafts, holding: PostgresHolding
+) -> Uploading:
+    """Return the use cases over these adapters."""
+    tidying = Tidying(store, uploads)
+    completion = Completion(store, uploads, tidying)
+    return Uploading(store, uploads, holding, Creation(drafts, uploads), completion, tidying)
+
+
+def endpoints(
+    uploading: Uploading, store: ObjectStore, settings: UploadSettings
+) -> UploadEndpoints:
+    """Return the HTTP side of the use cases."""
+    return UploadEndpoints(
+        uploading,
+        TokenVerifier(store).verify_header,
+        settings.expires_after_s,
+        settings.stall_limit_s,
+    )
+
+
+async def _let_go_at_the_end(holding: PostgresHolding) -> None:
+    """Let running requests keep what they have when the process is asked to stop."""
+    await http.stopping.wait()
+    holding.let_all_go()
+    await asyncio.Event().wait()

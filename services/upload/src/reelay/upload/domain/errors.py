@@ -1,0 +1,106 @@
+"""What can be wrong with an upload, as a client is told."""
+
+from http import HTTPStatus
+
+from reelay.common.errors import (
+    ConflictError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+    UnprocessableError,
+)
+
+
+class UploadMissingError(NotFoundError):
+    """There is no such upload."""
+
+
+class UploadGoneError(PermanentError):
+    """This upload was withdrawn or has expired; begin a new one."""
+
+    status = HTTPStatus.GONE
+    problem = "upload-gone"
+
+
+class OffsetMismatchError(ConflictError):
+    """Upload-Offset is not where this upload stands; ask with HEAD and go on from there."""
+
+    problem = "offset-mismatch"
+
+
+class OvertakenError(ConflictError):
+    """Another request moved this upload on; ask with HEAD where it stands."""
+
+    problem = "offset-mismatch"
+
+
+class UploadLockedError(PermanentError):
+    """Another request is sending bytes to this upload; try again when it has ended."""
+
+    status = HTTPStatus.LOCKED
+    problem = "upload-locked"
+
+
+class UploadCompleteError(ConflictError):
+    """This upload is complete; delete its video instead."""
+
+    problem = "upload-complete"
+
+
+class TooLargeError(PermanentError):
+    """The file is larger than Reelay accepts."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    problem = "too-large"
+
+
+class ExcessError(TooLargeError):
+    """More bytes were sent than Upload-Length announced; the excess was dropped."""
+
+    problem = "beyond-upload-length"
+
+
+class EmptyUploadError(UnprocessableError):
+    """The file is empty: it has no bytes."""
+
+    problem = "empty-file"
+
+
+class NotMediaError(PermanentError):
+    """This is not a video or audio file."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    problem = "not-media"
+
+
+class UnknownVideoError(UnprocessableError):
+    """There is no draft with this video_id; make one with POST /api/v1/videos first."""
+
+    problem = "unknown-video"
+
+
+class WrongContentTypeError(PermanentError):
+    """Bytes of an upload are sent as application/offset+octet-stream."""
+
+    status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
+    problem = "wrong-content-type"
+
+
+class UnsupportedVersionError(PermanentError):
+    """Tus-Resumable must be 1.0.0."""
+
+    status = HTTPStatus.PRECONDITION_FAILED
+    problem = "tus-version"
+
+
+class SlowClientError(PermanentError):
+    """No byte came for a while; what was received is kept, go on from there."""
+
+    status = HTTPStatus.REQUEST_TIMEOUT
+    problem = "stalled"
+
+
+class InterruptedUploadError(TransientError):
+    """The server had to end this request; what was received is kept, go on from there."""
+
+    problem = "interrupted"

@@ -1,0 +1,108 @@
+"""An upload: one client's way of sending one file, in as many requests as it takes."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from reelay.common.identity import PART_SIZE_BYTES
+
+
+class State(StrEnum):
+    """How far an upload is; all but the first are final."""
+
+    RECEIVING = "receiving"
+    COMPLETE = "complete"
+    REFUSED = "refused"
+    """What came is no video or audio file."""
+    TERMINATED = "terminated"
+    """Withdrawn by its client, or expired."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """A stored part of an upload."""
+
+    number: int
+    """Counted from 1."""
+    digest: bytes
+    """SHA-256 of its bytes, 32 bytes."""
+    tag: str
+    """What the object store calls it."""
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What is durably known of an upload; bytes before `offset_bytes` can no longer be lost."""
+
+    id: UUID
+    owner_id: str
+    size_bytes: int
+    video_id: UUID | None = None
+    filename: str | None = None
+    metadata: str = ""
+    """Upload-Metadata as the client sent it."""
+    offset_bytes: int = 0
+    state: State = State.RECEIVING
+    recognised: bool = False
+    """Whether the first bytes were found to be those of a video or audio file."""
+    attempt: str | None = None
+    """The store's name of the multipart upload, from the first full part on."""
+    tail_key: str | None = None
+    """Object that holds the bytes after the last full part."""
+    kept_key: str | None = None
+    """When complete: the object that holds the bytes, this upload's own or an earlier one's."""
+    refusal: str | None = None
+    """Why it was refused, as a sentence for people."""
+    updated_at: datetime | None = None
+
+    @property
+    def source_key(self) -> str:
+        """Object that holds the whole file in the end."""
+        return f"sources/{self.id}"
+
+    @property
+    def staging_prefix(self) -> str:
+        """Start of the keys of all tails."""
+        return f"staging/uploads/{self.id}/"
+
+    @property
+    def next_part(self) -> int:
+        """Number of the part that the next byte belongs to."""
+        return self.offset_bytes // PART_SIZE_BYTES + 1
+
+    @property
+    def tail_bytes(self) -> int:
+        """Number of bytes after the last full part."""
+        return self.offset_bytes % PART_SIZE_BYTES
+
+    @property
+    def remaining_bytes(self) -> int:
+        """Number of bytes that did not come yet."""
+        return self.size_bytes - self.offset_bytes
+
+    @property
+    def fits_in_one_part(self) -> bool:
+        """Whether the file is stored by one plain put."""
+        return self.size_bytes <= PART_SIZE_BYTES
+
+    @property
+    def waits_to_be_finished(self) -> bool:
+        """Whether all bytes are stored but not yet joined and announced."""
+        return self.state is State.RECEIVING and self.offset_bytes == self.size_bytes
+
+    def moved_to(
+        self, offset_bytes: int, *, tail_key: str | None = None, attempt: str | None = None
+    ) -> Self:
+        """Return this upload with durable bytes up to `offset_bytes`."""
+        return replace(
+            self,
+            offset_bytes=offset_bytes,
+            tail_key=tail_key,
+            attempt=attempt or self.attempt,
+        )
+
+    def as_recognised(self) -> Self:
+        """Return this upload as one whose first bytes are those of a video or audio file."""
+        return replace(self, recognised=True)

@@ -1,0 +1,1 @@
+"""How the world calls in: tus over HTTP, and facts."""

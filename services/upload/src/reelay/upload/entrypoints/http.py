@@ -1,0 +1,130 @@
+"""tus 1.0 over HTTP: core, creation, creation-with-upload, termination, expiration."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi.middleware.cors import CORSMiddleware
+
+from reelay.common.tokens import Identity
+from reelay.upload.domain.errors import (
+    InterruptedUploadError,
+    SlowClientError,
+    UploadMissingError,
+)
+from reelay.upload.domain.upload import Upload
+from reelay.upload.entrypoints import tus
+from reelay.upload.entrypoints.body import Ending, RequestBody
+from reelay.upload.entrypoints.middleware import TusMiddleware
+from reelay.upload.handlers.uploading import Uploading
+
+VerifyHeader = Callable[[str | None], Awaitable[Identity]]
+
+BYTES: dict[str, Any] = {
+    "requestBody": {
+        "content": {tus.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}
+    }
+}
+
+
+def add_uploads(app: FastAPI, endpoints: "UploadEndpoints") -> None:
+    """Add the endpoints, and what browsers of other origins need (CORS)."""
+    app.include_router(endpoints.router())
+    app.add_middleware(TusMiddleware)
+    app.add_middleware(
+        CORSMiddleware,
+        allow_origins=["*"],
+        allow_methods=["OPTIONS", "POST", "HEAD", "PATCH", "DELETE"],
+        allow_headers=list(tus.REQUEST_HEADERS),
+        expose_headers=list(tus.RESPONSE_HEADERS),
+        max_age=86400,
+    )
+
+
+@dataclass(frozen=True)
+class UploadEndpoints:
+    """The endpoints of `/api/v1/uploads`."""
+
+    uploading: Uploading
+    verify_header: VerifyHeader
+    expires_after_s: float
+    stall_limit_s: float
+
+    def router(self) -> APIRouter:
+        """Return the routes."""
+        router = APIRouter(prefix=tus.PREFIX, tags=["uploads"])
+        add, one = router.add_api_route, "/{upload_id}"
+        add("", self.capabilities, methods=["OPTIONS"], status_code=204)
+        add(one, self.capabilities_of_one, methods=["OPTIONS"], status_code=204)
+        add("", self.begin_upload, methods=["POST"], status_code=201, openapi_extra=BYTES)
+        add(one, self.look_at_upload, methods=["HEAD"])
+        add(one, self.send_bytes, methods=["PATCH"], status_code=204, openapi_extra=BYTES)
+        add(one, self.withdraw_upload, methods=["DELETE"], status_code=204)
+        return router
+
+    async def capabilities(self) -> Response:
+        """Say what this server can do."""
+        return Response(status_code=204, headers=tus.CAPABILITIES)
+
+    async def capabilities_of_one(self, upload_id: str) -> Response:
+        """Say what this server can do with an upload."""
+        return await self.capabilities()
+
+    async def begin_upload(self, request: Request) -> Response:
+        """Begin an upload, with its first bytes when there is a body."""
+        identity = await self._client(request)
+        body = RequestBody(request, self.stall_limit_s)
+        has_body = body.announced_bytes != 0
+        if has_body:
+            tus.check_content_type(request)
+        size_bytes = tus.upload_length(request)
+        metadata = request.headers.get("upload-metadata", "")
+        upload = await self.uploading.begin(
+            identity, size_bytes, metadata, body if has_body else None
+        )
+        headers = tus.progress_headers(upload, self.expires_after_s)
+        return Response(status_code=201, headers={"location": tus.location(upload), **headers})
+
+    async def look_at_upload(self, request: Request, upload_id: str) -> Response:
+        """Say how many bytes are safely stored."""
+        identity = await self._client(request)
+        upload = await self.uploading.look(identity, _id(upload_id))
+        return Response(headers=tus.state_headers(upload, self.expires_after_s))
+
+    async def send_bytes(self, request: Request, upload_id: str) -> Response:
+        """Append bytes to an upload."""
+        identity = await self._client(request)
+        tus.check_content_type(request)
+        offset = tus.number_in(request, "Upload-Offset")
+        body = RequestBody(request, self.stall_limit_s)
+        upload = await self.uploading.receive(identity, _id(upload_id), offset, body)
+        _check_ending(body, upload)
+        headers = tus.progress_headers(upload, self.expires_after_s)
+        return Response(status_code=204, headers=headers)
+
+    async def withdraw_upload(self, request: Request, upload_id: str) -> Response:
+        """End an unfinished upload and remove its bytes."""
+        identity = await self._client(request)
+        await self.uploading.withdraw(identity, _id(upload_id))
+        return Response(status_code=204)
+
+    async def _client(self, request: Request) -> Identity:
+        tus.check_version(request)
+        return await self.verify_header(request.headers.get("authorization"))
+
+
+def _id(text: str) -> UUID:
+    try:
+        return UUID(text)
+    except ValueError as error:
+        raise UploadMissingError from error
+
+
+def _check_ending(body: RequestBody, upload: Upload) -> None:
+    """Tell a client whose request was ended early that it has to go on with another."""
+    if upload.remaining_bytes and body.ending is Ending.STALLED:
+        raise SlowClientError
+    if upload.remaining_bytes and body.ending is Ending.INTERRUPTED:
+        raise InterruptedUploadError

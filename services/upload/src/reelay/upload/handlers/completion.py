@@ -1,0 +1,75 @@
+"""Makes one object of a whole upload, names it by its bytes, and announces it."""
+
+import hashlib
+from dataclasses import dataclass, replace
+from hmac import compare_digest
+
+from reelay.common import identity
+from reelay.common.storage.port import ObjectMissingError, ObjectStore
+from reelay.upload.domain.parts import PartBuffer
+from reelay.upload.domain.ports import Uploads
+from reelay.upload.domain.upload import Part, State, Upload
+from reelay.upload.handlers.tidying import Tidying
+
+
+@dataclass(frozen=True)
+class Completion:
+    """The last step of an upload; each part of it may be repeated after a crash."""
+
+    store: ObjectStore
+    uploads: Uploads
+    tidying: Tidying
+
+    async def complete(self, upload: Upload, last: PartBuffer) -> Upload:
+        """Store the last part of `upload` and finish it; return it as complete."""
+        data, digest = last.joined(), last.digest()
+        if upload.fits_in_one_part:
+            await self._put_whole(upload.source_key, data, digest)
+            return await self._announce(upload, [digest])
+        assert upload.attempt is not None
+        number = upload.next_part
+        tag = await self.store.put_part(upload.source_key, upload.attempt, number, data)
+        moved = upload.moved_to(upload.size_bytes)
+        upload = await self.uploads.advance(upload, moved, Part(number, digest, tag))
+        return await self.finish(upload)
+
+    async def finish(self, upload: Upload) -> Upload:
+        """Join the stored parts of an upload whose bytes have all come; return it as complete.
+
+        Raises AttemptMissingError or InvalidPartsError when its parts are not there any more.
+        """
+        parts = await self.uploads.parts(upload.id)
+        tags = [part.tag for part in parts]
+        await self.store.complete_parts(upload.source_key, upload.attempt or "", tags)
+        return await self._announce(upload, [part.digest for part in parts])
+
+    async def _announce(self, upload: Upload, digests: list[bytes]) -> Upload:
+        async def still_stored(key: str) -> bool:
+            try:
+                return (await self.store.head(key)).size_bytes == upload.size_bytes
+            except ObjectMissingError:
+                return False
+
+        asset_id = identity.asset_id(digests)
+        kept_key = await self.uploads.finish(upload, asset_id, still_stored)
+        done = replace(
+            upload,
+            state=State.COMPLETE,
+            offset_bytes=upload.size_bytes,
+            tail_key=None,
+            kept_key=kept_key,
+        )
+        await self.tidying.tidy(done)
+        return done
+
+    async def _put_whole(self, key: str, data: bytes, digest: bytes) -> None:
+        """Store a file of one part; what a crashed request left there may be something else."""
+        result = await self.store.put(key, data)
+        if result.created:
+            return
+        found = hashlib.sha256()
+        async for block in self.store.read(key):
+            found.update(block)
+        if not compare_digest(found.digest(), digest):
+            await self.store.delete(key)
+            await self.store.put(key, data)

@@ -1,0 +1,72 @@
+"""Finishes what crashes left, and removes uploads that nobody goes on with."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+from sqlalchemy.exc import OperationalError
+
+from reelay.common.errors import ReelayError
+from reelay.common.storage.port import ObjectStore
+from reelay.upload.domain.errors import UploadLockedError
+from reelay.upload.domain.ports import Holding, Uploads
+from reelay.upload.domain.upload import State, Upload
+from reelay.upload.handlers.uploading import Uploading
+
+STORE_MARGIN_S = 86400.0
+"""The store's own leftovers live a day longer than the uploads that may still refer to them."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Sweeping:
+    """Runs at start-up and then from time to time; any replica may."""
+
+    store: ObjectStore
+    uploads: Uploads
+    holding: Holding
+    uploading: Uploading
+    expires_after_s: float
+    interval_s: float
+
+    async def run(self) -> None:
+        """Sweep for ever."""
+        while True:
+            try:
+                await self.sweep()
+            except (ReelayError, OperationalError) as error:
+                log.warning("sweep waits", error=repr(error)[:300])
+            await asyncio.sleep(self.interval_s)
+
+    async def sweep(self) -> None:
+        """Do all that is due now."""
+        async for upload in self.uploads.unfinished_business():
+            await self._settle(upload)
+        before = datetime.now(UTC) - timedelta(seconds=self.expires_after_s)
+        async for upload in self.uploads.stale(before):
+            await self._expire(upload, before)
+        await self.uploads.forget_ended(before)
+        await self.store.sweep(self.expires_after_s + STORE_MARGIN_S)
+
+    async def _settle(self, upload: Upload) -> None:
+        try:
+            async with self.holding.hold(upload.id):
+                if upload.state is State.RECEIVING:
+                    await self.uploading.finish_left(upload.id)
+                else:
+                    await self.uploading.tidying.tidy(upload)
+        except UploadLockedError:
+            return
+        log.info("finished what was left", upload_id=str(upload.id), state=upload.state)
+
+    async def _expire(self, upload: Upload, before: datetime) -> None:
+        try:
+            async with self.holding.hold(upload.id):
+                now = await self.uploads.find(upload.id)
+                if now.updated_at is not None and now.updated_at < before:
+                    await self.uploading.end(now, State.TERMINATED)
+        except UploadLockedError:
+            return
+        log.info("expired", upload_id=str(upload.id))
