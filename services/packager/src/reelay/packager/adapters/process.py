@@ -1,6 +1,7 @@
 """Runs a short helper program within limits of time and memory."""
 
 import asyncio
+import contextlib
 import resource
 from dataclasses import dataclass
 from math import ceil
@@ -32,9 +33,10 @@ async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
         stderr=asyncio.subprocess.PIPE,
     )
     cpu_s = ceil(timeout_s)
-    resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-    # Ends it even when we are killed before our own time limit.
-    resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    with contextlib.suppress(ProcessLookupError):  # it has ended already
+        resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+        # Ends it even when we are killed before our own time limit.
+        resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s))
     try:
         async with asyncio.timeout(timeout_s):
             stdout, stderr = await process.communicate()

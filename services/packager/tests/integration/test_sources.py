@@ -1,0 +1,131 @@
+"""What phones, browsers and attackers send, as the real ffprobe and FFmpeg see it."""
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from reelay.common.storage import ObjectStore
+from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary
+from reelay.packager.adapters.ffprobe import FFprobe, NeedsIndexError
+from reelay.packager.adapters.sources import SourceReader
+from reelay.packager.domain.source import SourceFacts, UnplayableSourceError
+
+pytestmark = pytest.mark.integration
+
+
+async def probe(path: Path) -> SourceFacts:
+    return await FFprobe(ffprobe_binary()).probe(str(path))
+
+
+async def test_plain_mp4(media: Media) -> None:
+    facts = await probe(media.numbered(2))
+    assert facts.demuxer == "mov"
+    assert facts.video is not None
+    assert (facts.video.width, facts.video.height, facts.video.rate) == (320, 180, 25)
+    assert facts.duration_s == 2
+    assert facts.audio is not None
+    assert facts.audio.rate_hz == 48000
+
+
+async def test_rotated_phone_video_is_portrait(media: Media) -> None:
+    flat = media.numbered(1)
+    turned = media.make(["-display_rotation", "90", "-i", str(flat), "-c", "copy"], "mp4")
+    facts = await probe(turned)
+    assert facts.video is not None
+    assert (facts.video.width, facts.video.height) == (180, 320)
+
+
+async def test_anamorphic_video_is_as_wide_as_shown(media: Media) -> None:
+    facts = await probe(media.numbered(1, filters="setsar=4/3"))
+    assert facts.video is not None
+    assert (facts.video.width, facts.video.height) == (427, 180)
+
+
+async def test_ntsc_rate_is_exact(media: Media) -> None:
+    facts = await probe(media.numbered(1, rate="30000/1001"))
+    assert facts.video is not None
+    assert facts.video.rate == Fraction(30000, 1001)
+
+
+async def test_cover_art_is_no_video(media: Media) -> None:
+    song = media.make(
+        ["-f", "lavfi", "-i", "sine=d=2", "-f", "lavfi", "-i", "color=s=64x64", "-map", "0:a",
+         "-map", "1:v", "-c:v", "mjpeg", "-frames:v", "1", "-disposition:v", "attached_pic",
+         "-c:a", "aac"], "m4a",
+    )  # fmt: skip
+    facts = await probe(song)
+    assert facts.video is None
+    assert facts.audio is not None
+
+
+async def test_interlaced_video_is_recognised(media: Media) -> None:
+    video = ("-c:v", "libx264", "-preset", "ultrafast", "-x264-params", "tff=1", "-flags", "+ildct")
+    path = media.numbered(1, video=video, filters="setfield=tff", container="mkv")
+    facts = await probe(path)
+    assert facts.video is not None
+    assert facts.video.interlaced
+
+
+async def test_hdr_video_is_recognised(media: Media) -> None:
+    video = ("-c:v", "libx265", "-preset", "ultrafast", "-pix_fmt", "yuv420p10le", "-x265-params",
+             "log-level=none:colorprim=bt2020:transfer=smpte2084:colormatrix=bt2020nc")  # fmt: skip
+    facts = await probe(media.numbered(1, video=video))
+    assert facts.video is not None
+    assert facts.video.hdr
+
+
+@pytest.mark.parametrize("container", ["webm", "ts", "flv", "mpg"])
+async def test_source_without_index_is_rewritten_once_with_all_its_frames(
+    media: Media, store: ObjectStore, container: str
+) -> None:
+    codecs = {
+        "webm": (("-c:v", "libvpx", "-deadline", "realtime"), ("-c:a", "libopus")),
+        "mpg": (("-c:v", "mpeg2video", "-b:v", "4M"), ("-c:a", "mp2")),
+    }
+    video, audio = codecs.get(
+        container, (("-c:v", "libx264", "-preset", "ultrafast"), ("-c:a", "aac"))
+    )
+    output = ("-live", "1") if container == "webm" else ()
+    path = media.numbered(3, video=video, audio=audio, container=container, output=output)
+    with pytest.raises(NeedsIndexError):
+        await probe(path)
+    await store.put("sources/one", path)
+    reader = SourceReader(store, FFprobe(ffprobe_binary()), ffmpeg_binary())
+    key, facts = await reader.examine("a" * 64, "sources/one")
+    assert key == f"rewritten/{'a' * 64}.mkv"
+    assert facts.demuxer == "matroska"
+    assert facts.video is not None
+    assert abs(facts.video.end_s - 3) < Fraction(1, 10)
+    assert await reader.examine("a" * 64, "sources/one") == (key, facts)
+
+
+async def test_video_without_sound(media: Media) -> None:
+    facts = await probe(media.numbered(1, sound=False))
+    assert facts.audio is None
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b"#EXTM3U\n#EXTINF:4,\n/etc/passwd\n#EXT-X-ENDLIST\n", "not a video"),
+        (b"ffconcat version 1.0\nfile '/etc/passwd'\n", "not a video"),
+        (b"This is a letter, not a film.\n" * 200, "not a video"),
+    ],
+    ids=["playlist", "concat script", "text"],
+)
+async def test_what_is_no_video_is_refused_with_a_sentence(
+    tmp_path: Path, content: bytes, sentence: str
+) -> None:
+    path = tmp_path / "source"
+    path.write_bytes(content)
+    with pytest.raises(UnplayableSourceError, match=sentence):
+        await probe(path)
+
+
+async def test_mp4_without_its_index_is_refused_with_advice(media: Media, tmp_path: Path) -> None:
+    whole = media.numbered(3).read_bytes()
+    path = tmp_path / "source"
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(UnplayableSourceError, match="Upload the whole file again"):
+        await probe(path)
