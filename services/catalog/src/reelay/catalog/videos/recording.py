@@ -44,9 +44,10 @@ async def settle(transaction: Transaction, video: VideoRow) -> None:
     before = (video.state, video.reason, video.package_id)
     if not video.take(status):
         return
+    video.updated_at = datetime.now(UTC)
     first_watchable = video.state in WATCHABLE and video.published_at is None
     if first_watchable:
-        video.published_at = datetime.now(UTC)
+        video.published_at = video.updated_at
     await log_change(transaction, video)
     if before != (video.state, video.reason, video.package_id):
         await announce_update(transaction, video)
@@ -56,7 +57,6 @@ async def settle(transaction: Transaction, video: VideoRow) -> None:
 
 async def log_change(transaction: Transaction, video: VideoRow) -> None:
     """Log, for listeners, what a locked video looks like now."""
-    video.updated_at = datetime.now(UTC)
     body = VideoDocument.of(video).model_dump_json()
     video.revision = await log.append(transaction.session, video.id, ChangeKind.VIDEO, body)
 

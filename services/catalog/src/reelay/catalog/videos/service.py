@@ -75,6 +75,7 @@ class Videos:
             before = (row.title, row.description)
             row.sqlmodel_update(edit.changes())
             if before != (row.title, row.description):
+                row.updated_at = datetime.now(UTC)
                 await log_change(transaction, row)
                 await announce_update(transaction, row)
         return VideoDocument.of(row)

@@ -1,0 +1,1 @@
+"""Tests of the catalog's rules, without any server."""
