@@ -1,0 +1,66 @@
+"""The house rules that a machine can hold: who may import whom, how long a module may be."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+SOURCES = sorted(
+    path for top in ("libs", "services") for path in (ROOT / top).glob("*/src/**/*.py")
+)
+MOST_LINES = 300
+
+
+def imports(path: Path) -> Iterator[str]:
+    """Yield the modules that a file imports."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def member(module: str) -> str:
+    """Return the second part of a reelay module's name."""
+    return module.split(".")[1]
+
+
+def own_member(path: Path) -> str:
+    parts = path.parts
+    return parts[parts.index("reelay") + 1]
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if "services" in p.parts], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_service_imports_only_itself_and_the_common_library(path: Path) -> None:
+    allowed = {own_member(path), "common"}
+    used = {member(m) for m in imports(path) if m.startswith("reelay.")}
+    assert used <= allowed
+
+
+@pytest.mark.parametrize(
+    "path",
+    [p for p in SOURCES if "/libs/common/" in str(p)],
+    ids=lambda p: str(p.relative_to(ROOT)),
+)
+def test_common_library_imports_no_other_member(path: Path) -> None:
+    assert {member(m) for m in imports(path) if m.startswith("reelay.")} <= {"common"}
+
+
+@pytest.mark.parametrize(
+    "path", [p for p in SOURCES if "domain" in p.parts], ids=lambda p: str(p.relative_to(ROOT))
+)
+def test_domain_imports_no_framework_and_nothing_outward(path: Path) -> None:
+    outward = ("adapters", "entrypoints", "handlers", "bootstrap", "settings")
+    frameworks = ("fastapi", "faststream", "nats", "sqlmodel", "sqlalchemy", "granian", "httpx")
+    for module in imports(path):
+        assert module.split(".")[0] not in frameworks
+        assert not any(f".{layer}" in module for layer in outward if module.startswith("reelay."))
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
+def test_module_is_short_enough_to_read(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MOST_LINES
