@@ -155,6 +155,16 @@ class SegmentRange(BaseModel):
     last: int
 
 
+class RenditionProgress(BaseModel):
+    """How much of one rendition is stored."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rendition: str
+    stored: int
+    total: int
+
+
 class ManifestUpdated(Event):
     """Segments that the manifests promised became available."""
 
@@ -165,6 +175,7 @@ class ManifestUpdated(Event):
     segments_stored: int
     segments_total: int
     playable: bool = Field(description="first segment of the lowest rung and of the audio stored")
+    renditions: list[RenditionProgress] = Field(default_factory=list)
 
 
 class TranscodeCompleted(Event):

@@ -8,6 +8,7 @@ import structlog
 
 from reelay.common.events import (
     ManifestUpdated,
+    RenditionProgress,
     SegmentFailed,
     SegmentRange,
     SegmentReady,
@@ -111,6 +112,14 @@ class Bookkeeping:
                 segments_stored=row.segments_stored,
                 segments_total=row.segments_total,
                 playable=row.playable,
+                renditions=[
+                    RenditionProgress(
+                        rendition=r.name,
+                        stored=bits.get(r.name, 0).bit_count(),
+                        total=len(r.spans),
+                    )
+                    for r in plan.renditions
+                ],
             )
         )
 
