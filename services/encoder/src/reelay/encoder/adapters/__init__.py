@@ -1,0 +1,1 @@
+"""FFmpeg, its sources and its providers."""

@@ -1,0 +1,178 @@
+"""The transcoder: FFmpeg makes the segments of a chunk, one process for all its renditions."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import structlog
+
+from reelay.common.events import EncodeChunk, Lane
+from reelay.encoder.adapters.pipes import OutputPipes
+from reelay.encoder.adapters.process import FFmpegProcess, Limits, running
+from reelay.encoder.domain.command import (
+    Machine,
+    check_task,
+    ffmpeg_arguments,
+)
+from reelay.encoder.domain.cutting import AudioCutter, Cutter, EncodedSegment, VideoCutter
+from reelay.encoder.domain.errors import FFmpegFailedError
+from reelay.encoder.domain.remainder import has_both, remainder
+from reelay.encoder.domain.source import SourceInput
+
+READ_BYTES = 256 * 1024
+QUEUED_SEGMENTS = 8
+HELD_TOLERANCE_S = 0.5
+"""A last frame held shorter than this is how files end, and no damage."""
+LOG_DELAY_S = 0.05
+NICE = {Lane.ONDEMAND: 0, Lane.OPENING: 5, Lane.LADDER: 15}
+HELD = "The source ends early or is damaged: its last picture is held."
+BLACK = "The source could not be decoded here: black and silence instead."
+
+log = structlog.get_logger()
+
+
+class Sources(Protocol):
+    """Where FFmpeg can read an object."""
+
+    def open(self, key: str) -> AbstractAsyncContextManager[SourceInput]:
+        """Make an object readable for the block; raise ObjectMissingError when there is none."""
+        ...
+
+
+@dataclass
+class _Rest:
+    """Tasks that are still to be made."""
+
+    parts: list[EncodeChunk] = field(default_factory=list)
+
+    def take(self) -> list[EncodeChunk]:
+        parts, self.parts = self.parts, []
+        return parts
+
+
+@dataclass(frozen=True)
+class FFmpegTranscoder:
+    """Makes chunks with the FFmpeg at `program`."""
+
+    program: str
+    machine: Machine
+    limits: Limits
+    sources: Sources
+
+    async def transcode(self, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
+        """See handlers.Transcoder."""
+        check_task(task)
+        rest = _Rest()
+        async with self.sources.open(task.source.key) as source:
+            async for segment in self._make(task, source, rest):
+                yield segment
+            if has_both(task):  # what is left of one may come without the other
+                for part in rest.take():
+                    async for segment in self._make(part, source, rest):
+                        yield segment
+        for part in rest.take():
+            log.warning("black and silence", task_id=str(task.task_id))
+            async for segment in self._make(part, None, rest):
+                yield replace(segment, warnings=(BLACK,))
+        if rest.take():
+            raise FFmpegFailedError("FFmpeg made not even black pictures and silence.", "")
+
+    async def _make(
+        self, task: EncodeChunk, source: SourceInput | None, rest: "_Rest"
+    ) -> AsyncGenerator[EncodedSegment]:
+        """Yield what one FFmpeg makes of a task; leave to `rest` what it did not."""
+        cutters = _cutters(task)
+        async with aclosing(self._run(task, source, cutters)) as segments:
+            async for segment in segments:
+                yield segment
+        rest.parts += remainder(task, {each.rendition: each.missing() for each in cutters})
+
+    async def _run(
+        self, task: EncodeChunk, source: SourceInput | None, cutters: Sequence[Cutter]
+    ) -> AsyncGenerator[EncodedSegment]:
+        """Run FFmpeg once and yield what it makes; raise FFmpegFailedError when it fails."""
+        pipes = OutputPipes(len(cutters))
+        try:
+            urls = {
+                cutter.rendition: f"pipe:{fd}"
+                for cutter, fd in zip(cutters, pipes.writing, strict=True)
+            }
+            argv = [self.program, *ffmpeg_arguments(task, source, urls, self.machine)]
+            async with running(argv, pipes, self.limits, NICE[task.lane]) as ffmpeg:
+                pumps = list(zip(await pipes.readers(), cutters, strict=True))
+                async with aclosing(_segments(ffmpeg, pumps)) as segments:
+                    async for segment in segments:
+                        yield await _with_warnings(task, segment, ffmpeg)
+                status = await ffmpeg.wait()
+        finally:
+            pipes.close()
+        lacking = any(cutter.missing() for cutter in cutters)
+        if lacking and (status < 0 or (status > 0 and not ffmpeg.log.nothing_decoded)):
+            raise FFmpegFailedError(f"FFmpeg ended with status {status}", ffmpeg.log.text())
+
+
+async def _segments(
+    ffmpeg: FFmpegProcess, pumps: Sequence[tuple[asyncio.StreamReader, Cutter]]
+) -> AsyncGenerator[EncodedSegment]:
+    """Yield segments of all outputs in the order in which they become whole."""
+    queue: asyncio.Queue[EncodedSegment] = asyncio.Queue(QUEUED_SEGMENTS)
+
+    async def pump(reader: asyncio.StreamReader, cutter: Cutter) -> None:
+        while data := await reader.read(READ_BYTES):
+            ffmpeg.progressed()
+            for segment in cutter.feed(data):
+                await queue.put(segment)
+                ffmpeg.progressed()
+        for segment in cutter.finish():
+            await queue.put(segment)
+
+    async def pump_all() -> None:
+        await asyncio.gather(*(pump(reader, cutter) for reader, cutter in pumps))
+
+    pumping = asyncio.create_task(pump_all())
+    watching = asyncio.create_task(ffmpeg.watch())
+    try:
+        while not (pumping.done() and queue.empty()):
+            getting = asyncio.create_task(queue.get())
+            await asyncio.wait({getting, pumping, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if getting.done():
+                yield getting.result()
+                continue
+            getting.cancel()
+            for task in (watching, pumping):
+                if task.done():
+                    task.result()
+        pumping.result()
+    finally:
+        for task in (pumping, watching):
+            task.cancel()
+        await asyncio.gather(pumping, watching, return_exceptions=True)
+
+
+async def _with_warnings(
+    task: EncodeChunk, segment: EncodedSegment, ffmpeg: FFmpegProcess
+) -> EncodedSegment:
+    """Warn when the source had ended before this video segment did."""
+    if segment.rendition == task.audio_rendition:
+        return segment
+    end = segment.spec.first_frame + segment.spec.frames
+    needed = end - 1 - HELD_TOLERANCE_S * task.fps_num / task.fps_den
+
+    def held() -> bool:
+        last = ffmpeg.log.last_source_frame
+        return last is None or last < needed
+
+    if held():  # or the log is read later than the segment
+        await asyncio.sleep(LOG_DELAY_S)
+    return replace(segment, warnings=(HELD,)) if held() else segment
+
+
+def _cutters(task: EncodeChunk) -> list[Cutter]:
+    cutters: list[Cutter] = [
+        VideoCutter(output.rendition, task.segments, task.fps_den) for output in task.video
+    ]
+    if task.audio_rendition is not None:
+        cutters.append(AudioCutter(task.audio_rendition, task.audio_segments))
+    return cutters

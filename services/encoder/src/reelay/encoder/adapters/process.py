@@ -1,0 +1,140 @@
+"""One FFmpeg process: limited, watched, and dead when the encoder is."""
+
+import asyncio
+import contextlib
+import os
+import resource
+import signal
+from asyncio.subprocess import DEVNULL, PIPE
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from reelay.common import child
+from reelay.encoder.adapters.pipes import OutputPipes
+from reelay.encoder.domain.errors import FFmpegHungError
+from reelay.encoder.domain.log_tail import LogTail
+
+TICK_S = 0.25
+LOG_LINE_BYTES = 64 * 1024
+OPEN_FILES = 256
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one FFmpeg process may use."""
+
+    memory_bytes: int
+    """Address space (RLIMIT_AS)."""
+    wall_s: float
+    """Whole run, not counting time that it was stopped by a signal."""
+    no_progress_s: float
+    """Time without a frame of the source or a byte of output, counted likewise."""
+
+
+class FFmpegProcess:
+    """A running FFmpeg. Made by `running`."""
+
+    def __init__(self, process: asyncio.subprocess.Process, limits: Limits) -> None:
+        self.log = LogTail()
+        self.pid = process.pid
+        self._process = process
+        self._limits = limits
+        self._idle_s = 0.0
+        self._reading_log = asyncio.create_task(self._read_log())
+
+    def progressed(self) -> None:
+        """Note that FFmpeg did something."""
+        self._idle_s = 0.0
+
+    async def wait(self) -> int:
+        """Return the exit status (negative: killed by that signal) once the log is read."""
+        await self._reading_log
+        return await self._process.wait()
+
+    async def watch(self) -> None:
+        """Raise FFmpegHungError when a limit of time is reached; never returns."""
+        ran_s = 0.0
+        while True:
+            await asyncio.sleep(TICK_S)
+            if _is_stopped(self.pid):
+                continue
+            ran_s += TICK_S
+            self._idle_s += TICK_S
+            if ran_s > self._limits.wall_s:
+                raise FFmpegHungError(f"FFmpeg ran longer than {ran_s:g} s", self.log.text())
+            if self._idle_s > self._limits.no_progress_s:
+                raise FFmpegHungError(f"FFmpeg stood still for {ran_s:g} s", self.log.text())
+
+    async def end(self) -> None:
+        """Kill what is left of it and wait for its end."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._reading_log.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._reading_log
+        await self._process.wait()
+
+    async def _read_log(self) -> None:
+        assert self._process.stderr is not None
+        while True:
+            try:
+                line = await self._process.stderr.readline()
+            except ValueError:  # longer than the limit; its start is dropped
+                continue
+            if not line:
+                return
+            self.log.feed(line.decode(errors="replace"))
+            self.progressed()
+
+
+@contextlib.asynccontextmanager
+async def running(
+    argv: Sequence[str], pipes: OutputPipes, limits: Limits, nice: int
+) -> AsyncIterator[FFmpegProcess]:
+    """Run FFmpeg, which inherits the writing ends of `pipes`, until the block ends.
+
+    It gets SIGKILL with our death, leads a process group of its own, and can write no file.
+    """
+    process = await asyncio.create_subprocess_exec(
+        *child.command(argv, death_signal=signal.SIGKILL),
+        stdin=DEVNULL,
+        stdout=DEVNULL,
+        stderr=PIPE,
+        pass_fds=pipes.writing,
+        start_new_session=True,
+        limit=LOG_LINE_BYTES,
+        env={},
+    )
+    pipes.close_writing()
+    _restrain(process.pid, limits, nice)
+    ffmpeg = FFmpegProcess(process, limits)
+    try:
+        yield ffmpeg
+    finally:
+        await ffmpeg.end()
+
+
+def _restrain(pid: int, limits: Limits, nice: int) -> None:
+    """Set limits from outside, as code between fork and exec may hang in a threaded process.
+
+    They hold for FFmpeg too: at this moment `pid` is the launcher, which still has to start.
+    """
+    with contextlib.suppress(ProcessLookupError):
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+        for what, limit in (
+            (resource.RLIMIT_AS, limits.memory_bytes),
+            (resource.RLIMIT_FSIZE, 0),
+            (resource.RLIMIT_CORE, 0),
+            (resource.RLIMIT_NOFILE, OPEN_FILES),
+        ):
+            resource.prlimit(pid, what, (limit, limit))
+
+
+def _is_stopped(pid: int) -> bool:
+    """Tell whether a process was stopped by a signal (proc(5), /proc/pid/stat, state T)."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return False
+    return stat.rpartition(")")[2].split()[0] == "T"

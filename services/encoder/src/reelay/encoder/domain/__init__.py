@@ -1,0 +1,1 @@
+"""What the encoder decides without touching the world: commands, boxes, cuts."""

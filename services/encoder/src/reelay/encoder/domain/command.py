@@ -1,0 +1,150 @@
+"""The command line of FFmpeg for a chunk."""
+
+import itertools
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from reelay.common.events import EncodeChunk, VideoConstants, VideoOutput
+from reelay.encoder.domain import filters
+from reelay.encoder.domain.cutting import AAC_FRAME_SAMPLES
+from reelay.encoder.domain.source import SourceInput, UnplayableTaskError, input_arguments
+
+AUDIO_SEEK_MARGIN_S = 1.0
+"""How long before the first sample audio is read, beyond the source's own pre-roll."""
+VIDEO_CODECS = {"software": "libx264"}
+"""FFmpeg encoder of each provider."""
+VIDEO_FRAGMENTS = "+frag_keyframe+empty_moov+default_base_moof+frag_discont+negative_cts_offsets"
+AUDIO_FRAGMENTS = "+frag_every_frame+empty_moov+default_base_moof+frag_discont+negative_cts_offsets"
+"""Without the last flag FFmpeg 9.0 begins at tfdt 0 instead of the packets' own time."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What the FFmpeg at hand can do, and how many threads it may use."""
+
+    threads: int
+    tonemap: bool
+
+
+def ffmpeg_arguments(
+    task: EncodeChunk,
+    source: SourceInput | None,
+    outputs: Mapping[str, str],
+    machine: Machine,
+) -> list[str]:
+    """Return FFmpeg's arguments (without the program) that make the chunk.
+
+    `outputs` maps each rendition to the URL that its fragmented MP4 is written to. Without a
+    `source` the chunk is black and silent. Raises UnplayableTaskError and ForbiddenSourceError.
+    """
+    check_task(task)
+    inputs, graphs = _inputs_and_graphs(task, source, machine)
+    arguments = [
+        *("-hide_banner", "-nostdin", "-nostats", "-loglevel", "level+info"),
+        *("-max_error_rate", "1", "-copyts", "-start_at_zero"),
+        *("-filter_complex_threads", str(machine.threads)),
+        *inputs,
+        *("-filter_complex", ";".join(graphs)),
+    ]
+    for i, output in enumerate(task.video):
+        arguments += _video_output(task, output, f"[v{i}]", machine)
+        arguments.append(outputs[output.rendition])
+    if task.audio_rendition is not None:
+        arguments += [*_audio_output(task), outputs[task.audio_rendition]]
+    return arguments
+
+
+def check_task(task: EncodeChunk) -> None:
+    """Raise UnplayableTaskError when the task contradicts itself."""
+    if not task.video and task.audio_rendition is None:
+        raise UnplayableTaskError("The task names no rendition.")
+    if task.video:
+        if task.constants is None or task.source.video_stream is None or not task.segments:
+            raise UnplayableTaskError("Video needs constants, a stream and segments.")
+        if task.provider not in VIDEO_CODECS:
+            raise UnplayableTaskError(f"There is no provider {task.provider[:50]!r}.")
+        if max(segment.frames for segment in task.segments) > task.constants.gop_frames:
+            raise UnplayableTaskError("A segment is longer than a GOP.")
+    if task.audio_rendition is not None and (
+        task.source.audio_stream is None or not task.audio_segments
+    ):
+        raise UnplayableTaskError("Audio needs a stream and segments.")
+    for segments in (task.segments, task.audio_segments):
+        for one, following in itertools.pairwise(segments):
+            if one.first_frame + one.frames != following.first_frame:
+                raise UnplayableTaskError("Segments of a chunk follow each other.")
+
+
+def _inputs_and_graphs(
+    task: EncodeChunk, source: SourceInput | None, machine: Machine
+) -> tuple[list[str], list[str]]:
+    inputs: list[str] = []
+    graphs: list[str] = []
+    threads = ["-threads", str(machine.threads)]
+    if task.video and source is None:
+        graphs.append(filters.black_filters(task))
+    elif task.video and source is not None:
+        # H.264 without a description of its colours is taken for BT.709; a given one wins.
+        inputs += [*threads, "-colorspace", "bt709"]
+        inputs += input_arguments(task.source, source, filters.video_start_s(task))
+        stream = f"0:{task.source.video_stream}"
+        graphs.append(filters.video_filters(task, stream, tonemap=machine.tonemap))
+    if task.audio_rendition is not None and source is None:
+        graphs.append(filters.silence_filters(task))
+    elif task.audio_rendition is not None and source is not None:
+        before_s = max(AUDIO_SEEK_MARGIN_S, task.source.preroll_s)
+        stream = f"{1 if task.video else 0}:{task.source.audio_stream}"
+        inputs += input_arguments(task.source, source, filters.audio_start_s(task) - before_s)
+        graphs.append(filters.audio_filters(task, stream))
+    return inputs, graphs
+
+
+def _video_output(task: EncodeChunk, output: VideoOutput, pad: str, machine: Machine) -> list[str]:
+    assert task.constants is not None
+    first = task.segments[0].first_frame
+    starts = "+".join(f"eq(n,{segment.first_frame - first})" for segment in task.segments)
+    return [
+        *("-map", pad, "-c:v", VIDEO_CODECS[task.provider]),
+        *_x264(task.constants, output),
+        *("-threads", str(machine.threads)),
+        *("-force_key_frames", f"expr:{starts}", "-fps_mode", "passthrough"),
+        # x264's text about its settings says nothing that a player needs.
+        *("-bsf:v", "filter_units=remove_types=6"),
+        *("-video_track_timescale", str(task.fps_num)),
+        *("-fragment_index", str(task.segments[0].number)),
+        *_mp4(VIDEO_FRAGMENTS),
+    ]
+
+
+def _x264(constants: VideoConstants, output: VideoOutput) -> list[str]:
+    """Return settings that follow from the recipe alone, so that all chunks have one SPS and PPS.
+
+    The buffer holds one second of maxrate and is half full at the start of every chunk.
+    """
+    return [
+        *("-preset", constants.preset, "-crf", f"{constants.crf:g}"),
+        *("-profile:v", constants.profile, "-level:v", output.level),
+        *("-maxrate", str(output.maxrate_bps), "-bufsize", str(output.maxrate_bps)),
+        *("-g", str(constants.gop_frames), "-refs", str(constants.refs)),
+        *("-bf", str(constants.bframes), "-sc_threshold", "0", "-forced-idr", "1"),
+        *("-x264-params", "vbv-init=0.5:open-gop=0"),
+    ]
+
+
+def _audio_output(task: EncodeChunk) -> list[str]:
+    first_tick = task.audio_segments[0].first_frame * AAC_FRAME_SAMPLES
+    return [
+        *("-map", "[a]", "-c:a", "aac", "-profile:a", "aac_low"),
+        *("-b:a", str(task.audio_bitrate_bps), "-ar", str(filters.AUDIO_RATE_HZ), "-ac", "2"),
+        # The encoder's priming packet and the frames that only settled its state.
+        *("-bsf:a", f"noise=drop='lt(pts,{first_tick})'"),
+        *_mp4(AUDIO_FRAGMENTS),
+    ]
+
+
+def _mp4(movflags: str) -> list[str]:
+    """Return the muxer's arguments: nothing of the source's metadata, each fragment at once."""
+    return [
+        *("-map_metadata", "-1", "-map_chapters", "-1", "-fflags", "+bitexact"),
+        *("-flags", "+bitexact", "-movflags", movflags, "-flush_packets", "1", "-f", "mp4"),
+    ]

@@ -1,0 +1,120 @@
+"""The filter graphs of a chunk: one decode, all renditions, exact frames and samples."""
+
+from collections.abc import Sequence
+
+from reelay.common.events import EncodeChunk, SegmentSpec, VideoOutput
+from reelay.encoder.domain.cutting import AAC_FRAME_SAMPLES
+
+AUDIO_RATE_HZ = 48_000
+AUDIO_LEAD_FRAMES = 4
+"""AAC frames encoded before the first one kept, so that the encoder's state has settled."""
+BT709 = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
+
+
+def video_start_s(task: EncodeChunk) -> float:
+    """Return where decoding must begin for the chunk's first frame, in seconds; 0 at the least."""
+    first = task.segments[0].first_frame * task.fps_den / task.fps_num
+    return max(0.0, first - task.source.preroll_s)
+
+
+def video_filters(task: EncodeChunk, stream: str, *, tonemap: bool) -> str:
+    """Return the graph from input `stream` ("0:1") to the pads [v0], [v1], … of the renditions.
+
+    The grid (`fps`) is laid before anything is cut, and frames are chosen by their number on it.
+    A late first frame is held back to 0 and the last one held for ever.
+    """
+    first, end = _range(task.segments)
+    # Only where decoding begins at 0 is the first frame that comes also the first of the source.
+    from_zero = "" if video_start_s(task) > 0 else ":start_time=0"
+    steps = [
+        *(["bwdif=mode=send_frame:deint=all"] if task.source.deinterlace else []),
+        f"fps={task.fps_num}/{task.fps_den}{from_zero}",
+        "showinfo=checksum=0",
+        "tpad=stop_mode=clone:stop=-1",
+        f"trim=start_pts={first}:end_pts={end}",
+        *(_tonemap(task.video) if task.source.hdr and tonemap else []),
+    ]
+    return f"[{stream}]{','.join(steps)}," + _renditions(task.video)
+
+
+def black_filters(task: EncodeChunk) -> str:
+    """Return a graph like `video_filters`, of black frames without any source."""
+    first, end = _range(task.segments)
+    largest = _largest(task.video)
+    source = f"color=c=black:s={largest.width}x{largest.height}:r={task.fps_num}/{task.fps_den}"
+    steps = f"format=yuv420p,setpts=N+{first},trim=end_pts={end}"
+    return f"{source},{steps}," + _renditions(task.video)
+
+
+def audio_start_s(task: EncodeChunk) -> int:
+    """Return the whole second from which audio is resampled.
+
+    At a whole second every source rate has a whole sample, so the resampler has the same phase
+    in every chunk.
+    """
+    return _audio_first_sample(task) // AUDIO_RATE_HZ
+
+
+def audio_filters(task: EncodeChunk, stream: str) -> str:
+    """Return the graph from input `stream` to the pad [a]; timestamps are output samples.
+
+    `async=1` fills with silence before a late start and in gaps, and stretches nothing; it stands
+    after the resampling, since `first_pts` counts samples of its input.
+    """
+    start_s = audio_start_s(task)
+    _, end = _range(task.audio_segments)
+    return (
+        f"[{stream}]atrim=start={start_s},"
+        f"aresample={AUDIO_RATE_HZ}:ochl=stereo,"
+        f"aresample=async=1:first_pts={start_s * AUDIO_RATE_HZ},"
+        f"atrim=start_pts={_audio_first_sample(task)}:end_pts={end * AAC_FRAME_SAMPLES}[a]"
+    )
+
+
+def silence_filters(task: EncodeChunk) -> str:
+    """Return a graph like `audio_filters`, of silence without any source."""
+    first = _audio_first_sample(task)
+    _, end = _range(task.audio_segments)
+    return (
+        f"anullsrc=r={AUDIO_RATE_HZ}:cl=stereo,asetpts=PTS+{first},"
+        f"atrim=end_pts={end * AAC_FRAME_SAMPLES}[a]"
+    )
+
+
+def _audio_first_sample(task: EncodeChunk) -> int:
+    first = task.audio_segments[0].first_frame
+    return max(0, first - AUDIO_LEAD_FRAMES) * AAC_FRAME_SAMPLES
+
+
+def _range(segments: Sequence[SegmentSpec]) -> tuple[int, int]:
+    return segments[0].first_frame, segments[-1].first_frame + segments[-1].frames
+
+
+def _largest(outputs: Sequence[VideoOutput]) -> VideoOutput:
+    return max(outputs, key=lambda output: output.width * output.height)
+
+
+def _tonemap(outputs: Sequence[VideoOutput]) -> list[str]:
+    """Return the way from PQ or HLG to BT.709, at the size of the largest rendition.
+
+    In linear light and floating point, so it costs less on pictures that were scaled first.
+    """
+    largest = _largest(outputs)
+    return [
+        f"zscale=w={largest.width}:h={largest.height}:t=linear:npl=100",
+        "format=gbrpf32le",
+        "zscale=p=bt709",
+        "tonemap=hable:desat=0",
+        "zscale=t=bt709:m=bt709:r=tv",
+        "format=yuv420p",
+    ]
+
+
+def _renditions(outputs: Sequence[VideoOutput]) -> str:
+    pads = "".join(f"[s{i}]" for i in range(len(outputs)))
+    scaled = [
+        f"[s{i}]scale={output.width}:{output.height}:out_color_matrix=bt709:out_range=tv,"
+        f"setsar=1,format=yuv420p,{BT709}[v{i}]"
+        for i, output in enumerate(outputs)
+    ]
+    return ";".join([f"split={len(outputs)}{pads}", *scaled])

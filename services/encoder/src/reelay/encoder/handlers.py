@@ -1,0 +1,75 @@
+"""The encoder's one use case: make a chunk, and announce each segment the moment it is stored."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from typing import Protocol
+
+from reelay.common.events import EncodeChunk, SegmentFailed, SegmentReady
+from reelay.common.storage.port import ObjectStore
+from reelay.encoder.domain.cutting import EncodedSegment
+from reelay.encoder.domain.errors import FFmpegFailedError
+
+Announce = Callable[[SegmentReady | SegmentFailed, str], Awaitable[None]]
+"""Publishes a fact under a message id that is the same when it is published again."""
+
+
+class Transcoder(Protocol):
+    """Turns a chunk of a source into segments."""
+
+    def transcode(self, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
+        """Yield every planned segment of every rendition once, each as soon as it is whole.
+
+        A segment that the source has no pictures or sound for is filled up and carries a
+        warning. Raises UnplayableTaskError, ForbiddenSourceError and ObjectMissingError, which no
+        repetition helps, and FFmpegFailedError or PlanMismatchError, which one may.
+        """
+        ...
+
+
+async def encode_chunk(
+    task: EncodeChunk, transcoder: Transcoder, store: ObjectStore, announce: Announce
+) -> None:
+    """Store and announce the segments of a chunk, each at once.
+
+    Safe to repeat: a segment stored by an earlier delivery stays as it is, and is announced again.
+    """
+    outstanding = len(task.video) * len(task.segments)
+    outstanding += len(task.audio_segments) if task.audio_rendition else 0
+    async with aclosing(transcoder.transcode(task)) as segments:
+        async for segment in segments:
+            outstanding -= 1
+            key = staging_key(task, segment)
+            stored = await store.put(key, segment.data)
+            ready = SegmentReady(
+                task_id=task.task_id,
+                package_id=task.package_id,
+                rendition=segment.rendition,
+                number=segment.spec.number,
+                staging_key=key,
+                size_bytes=stored.info.size_bytes,
+                last_of_task=outstanding == 0,
+                warnings=list(segment.warnings),
+            )
+            await announce(ready, f"{_run(task)}:{segment.rendition}:{segment.spec.number}")
+
+
+async def give_up_chunk(task: EncodeChunk, error: Exception, announce: Announce) -> None:
+    """Announce that no further segment of a chunk will come from this attempt."""
+    failed = SegmentFailed(
+        task_id=task.task_id,
+        package_id=task.package_id,
+        attempt=task.attempt,
+        reason=str(error)[:500],
+        log_tail=error.log_tail if isinstance(error, FFmpegFailedError) else "",
+    )
+    await announce(failed, f"{_run(task)}:failed")
+
+
+def staging_key(task: EncodeChunk, segment: EncodedSegment) -> str:
+    """Return the object that holds a segment until the packager has taken it."""
+    name = f"{segment.rendition}-{segment.spec.number}.mp4"
+    return f"staging/{task.package_id}/{_run(task)}/{name}"
+
+
+def _run(task: EncodeChunk) -> str:
+    return f"{task.task_id}-{task.attempt}"

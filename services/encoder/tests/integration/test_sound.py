@@ -1,0 +1,146 @@
+"""Sound stays where it was, and chunks of it join without a seam."""
+
+import math
+from collections.abc import Sequence
+
+import pytest
+
+from reelay.encoder.domain.boxes import split_boxes
+from reelay.encoder.domain.cutting import SILENT_AAC_FRAME, EncodedSegment
+
+pytestmark = pytest.mark.integration
+
+RATE = 48_000
+CHIRPS = "+".join(f"0.1*sin(2*PI*({base}*t+{sweep}*t*t))" for base, sweep in (
+    (110, 7), (523, 31), (1200, -57), (3100, 113),
+))  # fmt: skip
+"""Tones that never repeat; for noise the encoder would put other noise (PNS)."""
+
+
+def sound(media, name: str, rate: int, seconds: float, *extra: str):
+    """A small picture with steady, unrepeatable sound."""
+    noise = f"aevalsrc='{CHIRPS}':s={rate}:d={seconds}"
+    return media.make(
+        name, *"-f lavfi -i color=s=64x64:r=25:d=8 -f lavfi -i".split(), noise,
+        *"-c:v libx264 -preset ultrafast -threads 1 -ac 2".split(), *extra,
+    )  # fmt: skip
+
+
+def click(media, name: str, at_s: float, delay_s: float, *extra: str):
+    """Silence with one click `at_s` after the start of the file; its sound starts `delay_s` late."""
+    place = round((at_s - delay_s) * RATE)
+    tone = f"aevalsrc='if(between(n,{place},{place + 9}),0.9,0)':s={RATE}:d=6"
+    return media.make(
+        name, *"-f lavfi -i color=s=64x64:r=25:d=7".split(),
+        *("-itsoffset", str(delay_s), "-f", "lavfi", "-i", tone),
+        *"-c:v libx264 -preset ultrafast -threads 1 -c:a flac -strict -2".split(), *extra,
+    )  # fmt: skip
+
+
+def joined(segments: Sequence[EncodedSegment]) -> bytes:
+    """One file of all segments: the first init segment, then every fragment."""
+    parts = [segments[0].data]
+    for segment in segments[1:]:
+        boxes = split_boxes(segment.data)
+        parts.append(b"".join(box.data for box in boxes if box.kind in ("moof", "mdat")))
+    return b"".join(parts)
+
+
+def snr_db(signal: Sequence[int], other: Sequence[int]) -> float:
+    power = sum(one * one for one in signal)
+    error = sum((one - two) ** 2 for one, two in zip(signal, other, strict=True))
+    return math.inf if error == 0 else 10 * math.log10(power / error)
+
+
+def peak(samples: Sequence[int]) -> int:
+    return max(range(len(samples)), key=lambda i: abs(samples[i]))
+
+
+@pytest.mark.parametrize("rate", [44_100, 48_000, 32_000, 22_050])
+async def test_chunks_join_without_a_seam(media, make_task, bench, rate):
+    path = sound(media, f"noise-{rate}.mp4", rate, 8, "-c:a", "aac", "-b:a", "256k")
+    whole = await bench.encode(path, make_task(path, segments=(), audio_segments=[300]))
+    parts = []
+    for first, runs in ((0, [47, 47]), (94, [94]), (188, [100, 12])):
+        task = make_task(path, segments=(), audio_first=first, audio_segments=runs)
+        parts += await bench.encode(path, task)
+    one, many = media.samples(joined(whole)), media.samples(joined(parts))
+    assert len(one) == len(many) == 300 * 1024
+    for seam in (94, 188):
+        around = slice((seam - 3) * 1024, (seam + 3) * 1024)
+        elsewhere = slice((seam + 20) * 1024, (seam + 26) * 1024)
+        at_seam, inside = (snr_db(one[part], many[part]) for part in (around, elsewhere))
+        assert at_seam > min(30.0, inside - 3), (seam, at_seam, inside)
+
+
+@pytest.mark.parametrize("delay_s", [0.0, 0.5])
+@pytest.mark.parametrize("container", ["mp4", "mkv"])
+async def test_click_stays_at_its_time(media, make_task, bench, delay_s, container):
+    path = click(media, f"click.{container}", 2.25, delay_s)
+    demuxer = {"mp4": "mov", "mkv": "matroska"}[container]
+    for first in (0, 60, 100):
+        task = make_task(
+            path, segments=(), audio_first=first, audio_segments=[20, 40], demuxer=demuxer
+        )
+        samples = media.samples(joined(await bench.encode(path, task)))
+        heard_s = (first * 1024 + peak(samples)) / RATE
+        assert abs(samples[peak(samples)]) > 3000 or first * 1024 > 2.25 * RATE
+        if first * 1024 < 2.25 * RATE < (first + 60) * 1024:
+            assert abs(heard_s - 2.25) < 0.001, f"chunk from {first}"
+
+
+async def test_late_sound_begins_with_silence(media, make_task, bench):
+    path = click(media, "click-late.mp4", 2.25, 0.5)
+    task = make_task(path, segments=(), audio_segments=[120])
+    samples = media.samples(joined(await bench.encode(path, task)))
+    assert len(samples) == 120 * 1024
+    assert max(map(abs, samples[: RATE // 2])) < 50
+
+
+async def test_sound_that_ends_early_is_followed_by_silence(media, make_task, bench):
+    path = sound(media, "short-sound.mp4", 44_100, 3, "-c:a", "aac")
+    for first, runs in ((94, [94, 94]), (282, [47])):
+        task = make_task(path, segments=(), audio_first=first, audio_segments=runs)
+        made = await bench.encode(path, task)
+        assert [segment.spec.frames for segment in made] == runs
+        samples = media.samples(joined(made))
+        assert len(samples) == sum(runs) * 1024
+        assert max(map(abs, samples[-40 * 1024 :])) < 20
+
+
+async def test_sound_without_a_single_frame_does_not_hinder_the_picture(
+    media, make_task, bench, tmp_path
+):
+    path = media.numbered("constant.mp4", "25", 150)
+    silent = media.make(
+        "no-packets.mp4", "-i", str(path),
+        *"-f lavfi -i anullsrc=r=48000:cl=stereo -t 6 -c:v copy -c:a aac".split(),
+    )  # fmt: skip
+    damaged = bytearray(silent.read_bytes())
+    place = damaged.index(b"stsz", damaged.index(b"soun")) + 12
+    assert int.from_bytes(damaged[place + 4 : place + 8], "big") == 0 or place
+    target = tmp_path / "damaged-sound.mp4"
+    # Without its sample description the sound cannot be decoded at all.
+    target.write_bytes(bytes(damaged).replace(b"esds", b"free"))
+    task = make_task(target, "25", 50, [25], audio_first=94, audio_segments=[47])
+    made = await bench.encode(target, task)
+    pictures = next(segment for segment in made if segment.rendition == "180p")
+    assert media.numbers(pictures.data) == list(range(50, 75))
+    audio = next(segment for segment in made if segment.rendition == "audio")
+    assert max(map(abs, media.samples(audio.data))) < 20
+
+
+async def test_picture_and_sound_of_a_chunk_come_from_one_run(media, make_task, bench):
+    path = sound(media, "noise-44100.mp4", 44_100, 8, "-c:a", "aac", "-b:a", "256k")
+    task = make_task(
+        path, "25", 50, [25, 25], sizes=[(64, 64)], audio_first=94, audio_segments=[47, 47]
+    )
+    made = await bench.encode(path, task)
+    assert sorted((s.rendition, s.spec.number) for s in made) == [
+        ("64p", 1), ("64p", 2), ("audio", 1), ("audio", 2),
+    ]  # fmt: skip
+
+
+def test_frame_of_silence_is_what_the_encoder_makes_of_silence(media):
+    made = media.run(*"-f lavfi -i anullsrc=r=48000:cl=stereo -t 0.5 -c:a aac -f adts -".split())
+    assert made.endswith(SILENT_AAC_FRAME)
