@@ -135,6 +135,7 @@ async def test_second_video_with_a_finished_package_is_ready_at_once(
     )
     assert second.video_id
     await publish(facts, second.uploaded())
+    await shared_catalog.until(second.video_id, state="uploading")
     await publish(facts, second.planned())
     await shared_catalog.until(second.video_id, state="ready", warnings=["short"])
     states = [e.state for e in await announced(facts, VideoUpdated, second.video_id)]

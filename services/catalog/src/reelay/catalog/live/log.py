@@ -41,9 +41,10 @@ async def append(session: AsyncSession, video_id: UUID, kind: ChangeKind, body: 
     The lock is held until the commit, so that revisions become visible in their order and a
     reader who has seen one will see no smaller one later. Take row locks before, never after.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(ORDER_LOCK)))
     row = sa.insert(ChangeRow).values(video_id=video_id, kind=kind, body=body)
-    revision = await session.execute(row.returning(col(ChangeRow.revision)))
+    with session.no_autoflush:  # the caller's row is written once, with its revision
+        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(ORDER_LOCK)))
+        revision = await session.execute(row.returning(col(ChangeRow.revision)))
     return int(revision.scalar_one() or 0)
 
 

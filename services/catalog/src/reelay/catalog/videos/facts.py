@@ -9,7 +9,7 @@ from uuid import UUID
 
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.recording import Recorder, settle
-from reelay.catalog.videos.status import Package, Plan, Upload, newest
+from reelay.catalog.videos.status import Package, Plan, Upload
 from reelay.catalog.videos.tables import PackageRow, PlanRow, UploadRow, VideoRow
 from reelay.common.events import (
     AssetUploaded,
@@ -51,17 +51,19 @@ class VideoFacts:
                 await settle(transaction, video)
 
     async def request_package(self, fact: AssetUploaded, at: datetime) -> None:
-        """A video's file is here: ask for its package, once per upload, unless a newer one came."""
+        """A video's file is here: ask for its package, once per upload.
+
+        The request is committed before anything else is looked at: a viewer waits for it.
+        """
         if fact.video_id is None:
             return
         async with self._recorder.transaction() as transaction:
             for video in await repository.lock(transaction.session, fact.video_id):
                 row = await _upload(transaction, video, fact.upload_id)
-                news = row.uploaded_at is None
-                row.take(row.give(Upload).on_uploaded(fact.asset_id, fact.source_key, at))
-                current = newest(await repository.uploads_of(transaction.session, video.id))
-                if news and current is not None and current.upload_id == fact.upload_id:
+                if row.take(row.give(Upload).on_uploaded(fact.asset_id, fact.source_key, at)):
                     await _request(transaction, video, fact)
+        async with self._recorder.transaction() as transaction:
+            for video in await repository.lock(transaction.session, fact.video_id):
                 await settle(transaction, video)
 
     async def note_package_planned(self, fact: PackagePlanned, at: datetime) -> None:

@@ -41,8 +41,9 @@ async def settle(transaction: Transaction, video: VideoRow) -> None:
     Every change reaches listeners; progress alone is not announced to other services.
     """
     status = await repository.status_of(transaction.session, video.id)
-    before = (video.state, video.reason, video.package_id)
-    if not video.take(status):
+    before, seen = (video.state, video.reason, video.package_id), VideoDocument.of(video)
+    video.take(status)
+    if seen == VideoDocument.of(video):
         return
     video.updated_at = datetime.now(UTC)
     first_watchable = video.state in WATCHABLE and video.published_at is None

@@ -64,9 +64,11 @@ async def newest_revision(session: AsyncSession) -> int:
 
 async def hold(session: AsyncSession, table: type[Row], **key: Any) -> Row:
     """Return the row with this primary key, locked; made when absent."""
-    await session.execute(insert(table).values(**key).on_conflict_do_nothing())
-    statement = select(table).filter_by(**key).with_for_update()
-    return (await session.exec(statement)).one()
+    row = insert(table).values(**key)
+    # An update that changes nothing, because only a touched row is locked and returned.
+    row = row.on_conflict_do_update(index_elements=list(key), set_=key)
+    statement = select(table).from_statement(row.returning(table))
+    return (await session.exec(statement)).scalar_one()  # type: ignore[call-overload, no-any-return]
 
 
 async def uploads_of(session: AsyncSession, video_id: UUID) -> list[Upload]:

@@ -47,7 +47,7 @@ class Upload:
 
     def on_uploaded(self, asset_id: str, source_key: str, at: datetime) -> Self:
         """All bytes are stored; known once, so that a repetition changes nothing."""
-        if self.uploaded_at is not None and self.uploaded_at <= at:
+        if self.uploaded_at is not None:
             return self
         return replace(self, asset_id=asset_id, source_key=source_key, uploaded_at=at)
 
@@ -150,12 +150,6 @@ class Status:
     warnings: list[str] = field(default_factory=list)
 
 
-def newest(uploads: Iterable[Upload]) -> Upload | None:
-    """Return the upload that was completed last; None when none was."""
-    whole = [upload for upload in uploads if upload.uploaded_at is not None]
-    return max(whole, key=lambda u: (u.uploaded_at or LONG_AGO, u.upload_id), default=None)
-
-
 def derive(
     uploads: Iterable[Upload], plans: Iterable[Plan], packages: Mapping[str, Package]
 ) -> Status:
@@ -165,8 +159,8 @@ def derive(
     second upload takes nothing away from viewers. A newer upload hides an older failure.
     """
     uploads = list(uploads)
-    current = newest(uploads)
-    asset_id = current.asset_id if current else None
+    whole = [(u.uploaded_at, u.upload_id, u.asset_id) for u in uploads if u.uploaded_at]
+    asset_id = max(whole)[2] if whole else None
     active_at = max((u.active_at for u in uploads if u.active_at), default=None)
     plan = max(plans, key=lambda p: _rank(p, uploads), default=None)
     if plan is None:

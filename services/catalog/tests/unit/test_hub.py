@@ -1,0 +1,72 @@
+"""What waits for a client: little, in order, and the latest of each video."""
+
+from uuid import UUID
+
+from reelay.catalog.live.hub import MAX_PENDING, Subscriber, missed
+from reelay.catalog.live.log import Change, ChangeKind
+
+
+def change(revision: int, video: int) -> Change:
+    return Change(revision, UUID(int=video), ChangeKind.VIDEO, f'{{"revision": {revision}}}')
+
+
+def taken(subscriber: Subscriber) -> list[int]:
+    revisions = []
+    while (next_change := subscriber.take()) is not None:
+        revisions.append(next_change.revision)
+    return revisions
+
+
+def test_changes_are_taken_in_their_order() -> None:
+    subscriber = Subscriber(None, 0)
+    for revision in (1, 2, 3):
+        subscriber.offer(change(revision, revision))
+    assert taken(subscriber) == [1, 2, 3]
+
+
+def test_latest_change_of_a_video_replaces_older_ones() -> None:
+    subscriber = Subscriber(None, 0)
+    for revision, video in ((1, 1), (2, 2), (3, 1)):
+        subscriber.offer(change(revision, video))
+    assert taken(subscriber) == [2, 3]
+
+
+def test_filter_lets_one_video_through() -> None:
+    subscriber = Subscriber(UUID(int=2), 0)
+    for revision, video in ((1, 1), (2, 2), (3, 3)):
+        subscriber.offer(change(revision, video))
+    assert taken(subscriber) == [2]
+
+
+def test_change_that_was_seen_already_is_dropped() -> None:
+    subscriber = Subscriber(None, 5)
+    subscriber.offer(change(5, 1))
+    subscriber.offer(change(6, 2))
+    assert taken(subscriber) == [6]
+
+
+async def test_client_that_is_too_slow_catches_up_from_the_table() -> None:
+    subscriber = Subscriber(None, 0)
+    count = MAX_PENDING + 10
+    table = [change(revision, revision) for revision in range(1, count + 1)]
+    for entry in table:
+        subscriber.offer(entry)
+    assert subscriber.behind
+
+    async def read(after: int, limit: int) -> list[Change]:
+        return [entry for entry in table if entry.revision > after][:limit]
+
+    seen = [entry.revision async for entry in missed(subscriber, read)]
+    assert seen == list(range(1, count + 1))
+    assert taken(subscriber) == []
+    assert not subscriber.behind
+
+
+async def test_waiting_ends_with_news_with_time_and_with_the_end() -> None:
+    subscriber = Subscriber(None, 0)
+    assert not await subscriber.wait(0.01)
+    subscriber.offer(change(1, 1))
+    assert await subscriber.wait(10)
+    taken(subscriber)
+    subscriber.close()
+    assert await subscriber.wait(10)

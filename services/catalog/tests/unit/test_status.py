@@ -1,0 +1,192 @@
+"""The status of a video follows from the facts, not from their order or number."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelay.catalog.videos.status import Package, Plan, State, Status, Upload, derive
+
+START = datetime(2026, 1, 1, tzinfo=UTC)
+A, B = "a" * 64, "b" * 64
+P, Q = "p" * 64, "q" * 64
+
+
+@dataclass
+class Known:
+    """What the tables of one video hold."""
+
+    uploads: dict[int, Upload] = field(default_factory=dict)
+    plans: dict[str, Plan] = field(default_factory=dict)
+    packages: dict[str, Package] = field(default_factory=dict)
+
+    def upload(self, number: int) -> Upload:
+        return self.uploads.get(number, Upload(UUID(int=number)))
+
+    def plan(self, asset_id: str) -> Plan:
+        return self.plans.get(asset_id, Plan(asset_id=asset_id))
+
+    def package(self, package_id: str) -> Package:
+        return self.packages.get(package_id, Package(package_id=package_id))
+
+    @property
+    def status(self) -> Status:
+        return derive(self.uploads.values(), self.plans.values(), self.packages)
+
+
+Fact = Callable[[Known], None]
+
+
+def at(second: float) -> datetime:
+    return START + timedelta(seconds=second)
+
+
+def started(second: float, number: int = 1) -> Fact:
+    def tell(known: Known) -> None:
+        known.uploads[number] = known.upload(number).on_started(at(second))
+
+    return tell
+
+
+def terminated(number: int = 1) -> Fact:
+    def tell(known: Known) -> None:
+        known.uploads[number] = known.upload(number).on_terminated()
+
+    return tell
+
+
+def uploaded(second: float, asset_id: str = A, number: int = 1) -> Fact:
+    def tell(known: Known) -> None:
+        known.uploads[number] = known.upload(number).on_uploaded(asset_id, "s", at(second))
+
+    return tell
+
+
+def planned(second: float, asset_id: str = A, package_id: str = P) -> Fact:
+    def tell(known: Known) -> None:
+        known.plans[asset_id] = known.plan(asset_id).on_planned(package_id, at(second))
+        known.packages[package_id] = known.package(package_id).on_planned(10, at(second))
+
+    return tell
+
+
+def unplannable(second: float, asset_id: str = A, reason: str = "No video.") -> Fact:
+    def tell(known: Known) -> None:
+        known.plans[asset_id] = known.plan(asset_id).on_failed(reason, at(second))
+
+    return tell
+
+
+def stored(count: int, package_id: str = P) -> Fact:
+    def tell(known: Known) -> None:
+        package = known.package(package_id).on_updated(count, 10, playable=count > 1)
+        known.packages[package_id] = package
+
+    return tell
+
+
+def completed(package_id: str = P) -> Fact:
+    def tell(known: Known) -> None:
+        known.packages[package_id] = known.package(package_id).on_completed("d" * 64, ["short"])
+
+    return tell
+
+
+def failed(second: float, package_id: str = P, reason: str = "Broken.") -> Fact:
+    def tell(known: Known) -> None:
+        known.packages[package_id] = known.package(package_id).on_failed(reason, at(second))
+
+    return tell
+
+
+def told(*facts: Fact) -> Status:
+    known = Known()
+    for fact in facts:
+        fact(known)
+    return known.status
+
+
+seconds = st.integers(0, 20)
+packages = st.sampled_from([P, Q])
+one_fact = st.one_of(
+    st.builds(started, seconds, st.integers(1, 3)),
+    st.builds(terminated, st.integers(1, 3)),
+    # One upload yields one asset at one time.
+    st.integers(1, 3).map(lambda n: uploaded(n * 5, A if n % 2 else B, n)),
+    st.builds(planned, seconds, st.sampled_from([A, B]), packages),
+    st.builds(unplannable, seconds, st.sampled_from([A, B]), st.sampled_from(["x", "y"])),
+    st.builds(stored, st.integers(0, 10), packages),
+    st.builds(completed, packages),
+    st.builds(failed, seconds, packages, st.sampled_from(["x", "y"])),
+)
+
+
+@given(st.lists(one_fact, max_size=12), st.data())
+def test_any_order_and_repetition_of_facts_gives_the_same_status(
+    facts: list[Fact], data: st.DataObject
+) -> None:
+    again = data.draw(st.lists(st.sampled_from(facts), max_size=6)) if facts else []
+    shuffled = data.draw(st.permutations(facts + again))
+    assert told(*shuffled) == told(*facts)
+
+
+@given(st.lists(one_fact, max_size=12))
+def test_status_is_always_sensible(facts: list[Fact]) -> None:
+    status = told(*facts)
+    assert (status.reason is not None) == (status.state is State.FAILED)
+    assert 0 <= status.segments_stored <= max(status.segments_total, status.segments_stored)
+    if status.state in (State.PLANNED, State.PLAYABLE, State.READY):
+        assert status.package_id is not None
+    if status.state is State.READY:
+        assert status.segments_stored == status.segments_total
+
+
+def test_video_without_facts_is_a_draft() -> None:
+    assert told() == Status()
+
+
+def test_states_follow_the_way_of_a_video() -> None:
+    way = [started(1), uploaded(2), planned(3), stored(1), stored(2), completed()]
+    states = [told(*way[: length + 1]).state for length in range(len(way))]
+    assert states == ["uploading", "uploading", "planned", "planned", "playable", "ready"]
+
+
+def test_withdrawn_upload_leaves_a_draft_even_when_told_first() -> None:
+    assert told(terminated(), started(1)).state is State.DRAFT
+
+
+def test_completion_before_the_plan_makes_ready_at_once() -> None:
+    assert told(completed(), uploaded(1), planned(2)).state is State.READY
+
+
+def test_completed_package_never_fails() -> None:
+    assert told(uploaded(1), planned(2), completed(), failed(9)).state is State.READY
+
+
+def test_failure_is_over_when_a_newer_plan_exists() -> None:
+    status = told(uploaded(1), planned(2), failed(3))
+    assert (status.state, status.reason) == (State.FAILED, "Broken.")
+    assert told(uploaded(1), planned(2), failed(3), planned(4)).state is State.PLANNED
+    assert told(uploaded(1), unplannable(3), planned(4)).state is State.PLANNED
+
+
+def test_new_package_replaces_the_failed_one() -> None:
+    facts = [uploaded(1), planned(2), failed(3), planned(4, package_id=Q), stored(2, Q), failed(9)]
+    status = told(*facts)
+    assert (status.state, status.package_id) == (State.PLAYABLE, Q)
+
+
+def test_second_upload_hides_a_failure_and_keeps_what_plays() -> None:
+    assert told(uploaded(1), unplannable(2), started(3, number=2)).state is State.UPLOADING
+    assert told(uploaded(1), planned(2), completed(), started(3, 2)).state is State.READY
+    replaced = [uploaded(1), planned(2), completed(), uploaded(3, B, 2)]
+    assert told(*replaced).package_id == P
+    assert told(*replaced, planned(4, B, Q)).package_id == Q
+
+
+def test_counts_never_go_back() -> None:
+    status = told(uploaded(1), planned(2), stored(7), stored(3))
+    assert (status.segments_stored, status.segments_total) == (7, 10)
