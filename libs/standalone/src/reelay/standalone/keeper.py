@@ -5,14 +5,14 @@ import contextlib
 import os
 import signal
 import time
-from asyncio.subprocess import PIPE, STDOUT, Process
+from asyncio.subprocess import Process
 
 from reelay.common import child as launcher
 from reelay.common.errors import PermanentError
 from reelay.standalone import leftovers
 from reelay.standalone.children import Child
 from reelay.standalone.console import Console
-from reelay.standalone.lines import split_lines
+from reelay.standalone.lines import log_pipe, split_lines
 from reelay.standalone.loglines import Level
 
 PROBE_INTERVAL_S = 0.1
@@ -99,26 +99,31 @@ class Keeper:
             await self.child.prepare()
         if self._stopping:
             return 0
-        self._ended.clear()
-        self._process = process = await self._spawn()
-        assert process.stdout is not None
-        work = [
-            asyncio.create_task(self._pass_on(process.stdout)),
-            asyncio.create_task(self._await_ready()),
-        ]
-        try:
-            status = await process.wait()
-            await self._end_what_it_started(process.pid)
-            await asyncio.wait(work[:1], timeout=DRAIN_S)
-        finally:
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
-            self._process = None
-            self._ended.set()
+        async with log_pipe() as (log, log_end):
+            try:
+                self._process = process = await self._spawn(log_end)
+            finally:
+                os.close(log_end)
+            self._ended.clear()
+            if self._stopping:  # Asked while the process was being made.
+                self._kill_group()
+            work = [
+                asyncio.create_task(self._pass_on(log)),
+                asyncio.create_task(self._await_ready()),
+            ]
+            try:
+                status = await process.wait()
+                await self._end_what_it_started(process.pid)
+                await asyncio.wait(work[:1], timeout=DRAIN_S)
+            finally:
+                for task in work:
+                    task.cancel()
+                await asyncio.gather(*work, return_exceptions=True)
+                self._process = None
+                self._ended.set()
         return status
 
-    async def _spawn(self) -> Process:
+    async def _spawn(self, log_end: int) -> Process:
         child = self.child
         argv = (
             child.launch(child.command, child.death_signal)
@@ -130,8 +135,8 @@ class Keeper:
             *argv,
             env={**child.environment, leftovers.MARK: f"{self._marked}/{child.name}"},
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=PIPE,
-            stderr=STDOUT,
+            stdout=log_end,
+            stderr=log_end,
             start_new_session=True,
             pass_fds=child.keeps_fds,
         )
@@ -160,6 +165,10 @@ class Keeper:
         """Kill what outlived the child, so that the next one has its files and ports for itself."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
+        await self.end_leftovers()
+
+    async def end_leftovers(self) -> None:
+        """Kill every process that carries the child's mark, until there is none."""
         while pids := self._find_leftovers():
             leftovers.kill(pids)
             await asyncio.sleep(leftovers.POLL_S)

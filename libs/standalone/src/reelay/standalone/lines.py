@@ -1,9 +1,29 @@
-"""Splits a stream of bytes into lines, however long they are."""
+"""A pipe that a child writes its log to, and the lines that come out of it."""
 
 import asyncio
+import os
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 MAX_LINE_BYTES = 64 * 1024
+
+
+@asynccontextmanager
+async def log_pipe() -> AsyncIterator[tuple[asyncio.StreamReader, int]]:
+    """Open a pipe: the stream to read, and the descriptor to write, which the caller closes.
+
+    asyncio's own pipes would hide the end of a child for as long as something that it started
+    still holds them.
+    """
+    reading, writing = os.pipe()
+    reader = asyncio.StreamReader()
+    transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+        lambda: asyncio.StreamReaderProtocol(reader), os.fdopen(reading, "rb", 0)
+    )
+    try:
+        yield reader, writing
+    finally:
+        transport.close()
 
 
 async def split_lines(stream: asyncio.StreamReader) -> AsyncIterator[str]:

@@ -21,8 +21,8 @@ class Supervisor:
     """Everything that runs in one data directory."""
 
     def __init__(self, children: Sequence[Child], console: Console, data: Path) -> None:
-        self._marked = leftovers.mark(data)
-        self._keepers = {child.name: Keeper(child, console, self._marked) for child in children}
+        marked = leftovers.mark(data)
+        self._keepers = {child.name: Keeper(child, console, marked) for child in children}
         self._console = console
         self._asked_to_stop = asyncio.Event()
 
@@ -52,7 +52,8 @@ class Supervisor:
             for task in work:
                 task.cancel()
             await asyncio.gather(herald, *work, return_exceptions=True)
-            leftovers.kill(leftovers.find(self._marked))
+            for keeper in self._keepers.values():
+                await keeper.end_leftovers()
             server.close()
             self._console.say("stopped")
 
