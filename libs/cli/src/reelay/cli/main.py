@@ -1,0 +1,278 @@
+"""The command `reelay`: what it is called with. Modules that take long to import come when used."""
+
+import asyncio
+import json
+import sys
+from collections.abc import Callable, Coroutine
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from reelay.common.errors import ReelayError
+
+if TYPE_CHECKING:
+    from reelay.cli.dead_letters import DeadLetters
+    from reelay.cli.report import Report
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    help="Turns video files into packages that can be watched a second after the upload.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    # Without rich, which would double the time that --help takes.
+    rich_markup_mode=None,
+)
+letters = typer.Typer(
+    help="Messages that no handler could digest.", no_args_is_help=True, rich_markup_mode=None
+)
+app.add_typer(letters, name="dead-letters")
+
+
+class LogFormat(StrEnum):
+    """Form of log lines."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Video files.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Numbers = Annotated[
+    list[int] | None, typer.Argument(metavar="NUMBER...", help="As `list` shows them.")
+]
+All = Annotated[bool, typer.Option("--all", help="All of them.")]
+
+
+def run() -> None:
+    """Entry point: one sentence on standard error and exit code 1 for what goes wrong."""
+    try:
+        app()
+    except ReelayError as error:
+        complain(error.detail)
+        sys.exit(1)
+
+
+def complain(sentence: str) -> None:
+    """Write one sentence to standard error."""
+    typer.echo(f"reelay: {' '.join(sentence.split())}", err=True)
+
+
+@app.command()
+def up(
+    log_format: Annotated[LogFormat, typer.Option(help="Form of log lines.")] = LogFormat.TEXT,
+) -> None:
+    """Run all of Reelay on this machine until Ctrl-C (REELAY_PORT, REELAY_DATA)."""
+    from reelay.standalone import up as standalone
+    from reelay.standalone.settings import Settings
+
+    raise typer.Exit(standalone.run(Settings.from_environment(), log_format=log_format.value))
+
+
+@app.command()
+def publish(
+    files: Files,
+    title: Annotated[str | None, typer.Option(help="Instead of the file's name.")] = None,
+    server: Annotated[
+        str | None,
+        typer.Option(
+            envvar="REELAY_SERVER",
+            show_default="the instance on this machine",
+            help="Address of the server.",
+        ),
+    ] = None,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="REELAY_TOKEN",
+            show_default="admin-token in REELAY_DATA",
+            help="Bearer token.",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a line for every step.")
+    ] = False,
+    no_wait: Annotated[
+        bool, typer.Option("--no-wait", help="Return when the video can be watched.")
+    ] = False,
+) -> None:
+    """Upload video files and watch until they are ready."""
+    from reelay.cli import environment
+
+    if title is not None and len(files) > 1:
+        raise typer.BadParameter("is for one file", param_hint="--title")
+    try:
+        address = environment.check_server(server or environment.default_server())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--server") from error
+    secret = environment.find_token(address, token)
+    raise typer.Exit(_publish(files, title, address, secret, as_json, wait=not no_wait))
+
+
+@app.command()
+def status(as_json: AsJson = False) -> None:
+    """Show the services of the instance in REELAY_DATA; exit code 1 unless all are ready."""
+    from reelay.cli import status as asking
+    from reelay.cli.environment import data_directory
+
+    try:
+        instance = asking.find_instance(data_directory())
+    except ReelayError:
+        if as_json:
+            typer.echo(json.dumps({"services": {}}))
+        raise
+    services = asking.ask_services(instance)
+    as_text = json.dumps(asking.as_json(services)) if as_json else None
+    typer.echo(as_text or asking.as_table(instance, services))
+    raise typer.Exit(0 if all(one.ready for one in services) else 1)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Check whether this machine can run Reelay; exit code 1 when something needed is missing."""
+    from dataclasses import asdict
+
+    from reelay.cli.doctor import examine
+    from reelay.standalone.settings import Settings
+
+    findings = examine(Settings.from_environment())
+    healthy = all(finding.ok or not finding.required for finding in findings)
+    if as_json:
+        checks = [asdict(finding) for finding in findings]
+        typer.echo(json.dumps({"ok": healthy, "checks": checks}))
+    else:
+        for finding in findings:
+            mark = "ok" if finding.ok else "MISSING" if finding.required else "note"
+            typer.echo(f"{mark:<8}{finding.name}: {finding.detail}")
+            if not finding.ok:
+                typer.echo(f"        -> {finding.remedy}")
+    raise typer.Exit(0 if healthy else 1)
+
+
+@letters.command("list")
+def list_letters(as_json: AsJson = False) -> None:
+    """List all: number, age, handler, subject, reason."""
+
+    async def show(box: "DeadLetters") -> None:
+        count = 0
+        async for letter in box.all():
+            count += 1
+            typer.echo(json.dumps(letter.as_json()) if as_json else letter.as_line())
+        if not count and not as_json:
+            typer.echo("There are no dead letters.")
+
+    _with_letters(show)
+
+
+@letters.command("show")
+def show_letter(number: int) -> None:
+    """Show one with its headers and body, as JSON."""
+
+    async def show(box: "DeadLetters") -> None:
+        typer.echo(json.dumps((await box.get(number)).as_json(), indent=2))
+
+    _with_letters(show)
+
+
+@letters.command("replay")
+def replay_letters(numbers: Numbers = None, everything: All = False) -> None:
+    """Publish the original messages again and remove the letters."""
+
+    async def replay(box: "DeadLetters") -> None:
+        for number in await _chosen(box, numbers):
+            letter = (await box.replay(number)).letter
+            typer.echo(f"{number}: published on {letter.original_subject} again")
+
+    _check_choice(numbers, everything)
+    _with_letters(replay)
+
+
+@letters.command("drop")
+def drop_letters(numbers: Numbers = None, everything: All = False) -> None:
+    """Remove letters for good."""
+
+    async def drop(box: "DeadLetters") -> None:
+        for number in await _chosen(box, numbers):
+            await box.drop(number)
+            typer.echo(f"{number}: dropped")
+
+    _check_choice(numbers, everything)
+    _with_letters(drop)
+
+
+def _check_choice(numbers: list[int] | None, everything: bool) -> None:
+    if bool(numbers) == everything:
+        raise typer.BadParameter("name letters by their numbers, or pass --all")
+
+
+async def _chosen(box: "DeadLetters", numbers: list[int] | None) -> list[int]:
+    return numbers or [letter.number async for letter in box.all()]
+
+
+def _with_letters(work: "Callable[[DeadLetters], Coroutine[Any, Any, None]]") -> None:
+    from reelay.cli.dead_letters import instance_url, open_dead_letters
+    from reelay.standalone.settings import Settings
+
+    async def connected(url: str) -> None:
+        async with open_dead_letters(url) as box:
+            await work(box)
+
+    asyncio.run(connected(instance_url(Settings.from_environment())))
+
+
+def _publish(
+    files: list[Path], title: str | None, server: str, token: str, as_json: bool, *, wait: bool
+) -> int:
+    """Publish each file, whatever becomes of the others; return the exit code."""
+    from reelay.cli.api import Api
+    from reelay.cli.environment import state_directory
+    from reelay.cli.publish import Publisher, how_to_go_on
+    from reelay.cli.remembered import RememberedUploads
+
+    remembered = RememberedUploads(state_directory() / "uploads.json")
+    report = _choose_report(as_json)
+    publisher: Publisher | None = None
+
+    async def publish_all() -> int:
+        nonlocal publisher
+        api = Api(server, token)
+        publisher = Publisher(api, remembered, report, wait=wait)
+        failures = 0
+        try:
+            for path in files:
+                try:
+                    await publisher.publish(path, title)
+                except ReelayError as error:
+                    failures += 1
+                    about = "" if str(path) in error.detail or len(files) == 1 else f"{path}: "
+                    complain(about + error.detail)
+        finally:
+            await api.close()
+        return 1 if failures else 0
+
+    try:
+        return asyncio.run(publish_all())
+    except KeyboardInterrupt:
+        report.close()
+        if publisher is not None:
+            complain(how_to_go_on(publisher.stage, server))
+        return INTERRUPTED
+    finally:
+        report.close()
+
+
+def _choose_report(as_json: bool) -> "Report":
+    from reelay.cli.report import JsonReport, PlainReport
+
+    if as_json:
+        return JsonReport()
+    if not sys.stdout.isatty():
+        return PlainReport()
+    from rich.console import Console
+
+    from reelay.cli.bars import BarReport
+
+    return BarReport(Console())
