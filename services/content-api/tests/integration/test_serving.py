@@ -1,0 +1,273 @@
+"""Objects that exist, over real HTTP: conditions, ranges, and paths that must not work."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+pytestmark = pytest.mark.integration
+
+DATA = bytes(range(256)) * 40
+SIZE = len(DATA)
+SEGMENT = "video/360p/1.m4s"
+
+
+@pytest.fixture
+async def etag(site: Any) -> str:
+    """The tag of a segment of a complete package."""
+    await site.plan()
+    await site.put(SEGMENT, DATA)
+    etag: str = (await site.get(SEGMENT)).headers["etag"]
+    return etag
+
+
+async def test_object_is_served_with_all_that_caches_need(site: Any, etag: str) -> None:
+    answer = await site.get(SEGMENT)
+    assert (answer.status_code, answer.content) == (200, DATA)
+    assert answer.headers["content-length"] == str(SIZE)
+    assert "transfer-encoding" not in answer.headers
+    assert answer.headers["content-type"] == "video/iso.segment"
+    assert answer.headers["cache-control"] == "public, max-age=31536000, immutable"
+    assert answer.headers["accept-ranges"] == "bytes"
+    assert answer.headers["access-control-allow-origin"] == "*"
+    exposed = answer.headers["access-control-expose-headers"]
+    assert {"content-range", "content-length", "etag", "retry-after"} <= set(exposed.split(", "))
+    assert etag.startswith('"')
+
+
+async def test_head_has_the_fields_of_get_and_no_body(site: Any, etag: str) -> None:
+    get, head = await site.get(SEGMENT), await site.client.head(f"{site.prefix}/{SEGMENT}")
+    assert head.status_code == 200
+    assert {**head.headers, "date": ""} == {**get.headers, "date": ""}
+    request = f"HEAD {site.prefix}/{SEGMENT} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
+    assert (await site.raw(request.encode())).endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ("bytes=0-0", (0, 1)),
+        ("bytes=5-99", (5, 100)),
+        ("bytes=10000-", (10000, SIZE)),
+        (f"bytes=0-{SIZE * 9}", (0, SIZE)),
+        ("bytes=-7", (SIZE - 7, SIZE)),
+        (f"bytes=-{SIZE * 2}", (0, SIZE)),
+    ],
+)
+async def test_single_range_is_partial_content(
+    site: Any, etag: str, field: str, expected: tuple[int, int]
+) -> None:
+    start, end = expected
+    answer = await site.get(SEGMENT, headers={"range": field})
+    assert (answer.status_code, answer.content) == (206, DATA[start:end])
+    assert answer.headers["content-range"] == f"bytes {start}-{end - 1}/{SIZE}"
+    assert answer.headers["content-length"] == str(end - start)
+    assert answer.headers["etag"] == etag
+
+
+@pytest.mark.parametrize("field", [f"bytes={SIZE}-", "bytes=-0", f"bytes={SIZE}-{SIZE + 5}"])
+async def test_range_beyond_the_end_is_416_with_the_size(site: Any, etag: str, field: str) -> None:
+    answer = await site.get(SEGMENT, headers={"range": field})
+    assert answer.status_code == 416
+    assert answer.headers["content-range"] == f"bytes */{SIZE}"
+    assert answer.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize("field", ["bytes=0-1,5-6", "bytes=9-1", "bytes=x-", "lines=0-1"])
+async def test_malformed_or_multiple_ranges_get_the_whole_object(
+    site: Any, etag: str, field: str
+) -> None:
+    answer = await site.get(SEGMENT, headers={"range": field})
+    assert (answer.status_code, answer.content) == (200, DATA)
+
+
+async def test_range_means_nothing_for_head(site: Any, etag: str) -> None:
+    answer = await site.client.head(f"{site.prefix}/{SEGMENT}", headers={"range": "bytes=0-1"})
+    assert (answer.status_code, answer.headers["content-length"]) == (200, str(SIZE))
+
+
+async def test_if_range_needs_the_same_strong_tag(site: Any, etag: str) -> None:
+    for tag, status in [(etag, 206), (f"W/{etag}", 200), ('"other"', 200), ("Sat, 29 Oct", 200)]:
+        answer = await site.get(SEGMENT, headers={"range": "bytes=0-1", "if-range": tag})
+        assert answer.status_code == status, tag
+
+
+async def test_known_tag_is_answered_with_304(site: Any, etag: str) -> None:
+    for tags in (etag, f"W/{etag}", "*", f'"x", {etag}'):
+        for method in ("GET", "HEAD"):
+            answer = await site.client.request(
+                method, f"{site.prefix}/{SEGMENT}", headers={"if-none-match": tags}
+            )
+            assert (answer.status_code, answer.content) == (304, b"")
+            assert answer.headers["etag"] == etag
+            assert "immutable" in answer.headers["cache-control"]
+    answer = await site.get(SEGMENT, headers={"if-none-match": '"x"'})
+    assert answer.status_code == 200
+    answer = await site.get(SEGMENT, headers={"if-none-match": etag, "range": "bytes=0-1"})
+    assert answer.status_code == 304
+
+
+async def test_other_tag_in_if_match_is_412(site: Any, etag: str) -> None:
+    assert (await site.get(SEGMENT, headers={"if-match": '"x"'})).status_code == 412
+    assert (await site.get(SEGMENT, headers={"if-match": etag})).status_code == 200
+
+
+async def test_empty_object_has_length_zero_and_no_ranges(site: Any, etag: str) -> None:
+    await site.put("video/360p/2.m4s", b"")
+    answer = await site.get("video/360p/2.m4s")
+    assert (answer.status_code, answer.headers["content-length"]) == (200, "0")
+    answer = await site.get("video/360p/2.m4s", headers={"range": "bytes=0-"})
+    assert answer.status_code == 416
+
+
+@pytest.mark.parametrize("name", ["plan.json", "index.json"])
+async def test_plan_and_index_are_served(site: Any, etag: str, name: str) -> None:
+    await site.put("index.json", b"{}")
+    answer = await site.get(name)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")
+
+
+async def test_stored_names_that_no_plan_promises_are_404(site: Any, etag: str) -> None:
+    for path in ("video/360p/18.m4s", "failed2.json", "staging/1.m4s", "video/720p/1.m4s"):
+        await site.put(path, b"secret")
+        answer = await site.get(path)
+        assert answer.status_code == 404, path
+        assert answer.headers["cache-control"] == "no-store"
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        "{prefix}/../secret",
+        "{prefix}/video/../../../secret",
+        "{prefix}/%2e%2e/%2e%2e/secret",
+        "{prefix}/..%2f..%2fsecret",
+        "{prefix}/%252e%252e/%252e%252e/secret",
+        "{prefix}/..\\..\\secret",
+        "{prefix}/%5c..%5csecret",
+        "{prefix}/video/360p/1.m4s%00",
+        "{prefix}/video/360p/1.m4s%00.json",
+        "{prefix}//video/360p/1.m4s",
+        "{prefix}/video//360p/1.m4s",
+        "{prefix}/./video/360p/1.m4s",
+        "{prefix}/video/360p/1.m4s/",
+        "{prefix}/video/360p/",
+        "{prefix}/video/360p",
+        "{prefix}/",
+        "{prefix}",
+        "{prefix}//etc/passwd",
+        "//etc/passwd",
+        "/api/v1/content/../../../etc/passwd",
+        "/api/v1/content/..",
+        "{prefix}/%ff%fe",
+        "{prefix}/%zz",
+        "{prefix}/" + "a/" * 4000 + "b",
+        "{prefix}/" + "a" * 300,
+        "*",
+    ],
+)
+async def test_nasty_paths_are_404(site: Any, etag: str, target: str) -> None:
+    store = site.directory.parent.parent
+    for place in (store, store.parent):
+        (place / "secret").write_text("the secret")
+    path = target.format(prefix=site.prefix)
+    answer = await site.raw(f"GET {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n".encode())
+    assert answer.split(b" ")[1] == b"404"
+    assert b"the secret" not in answer
+
+
+async def test_overlong_target_is_refused(site: Any) -> None:
+    path = "/api/v1/content/" + "x" * 70_000
+    answer = await site.raw(f"GET {path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+    assert answer.split(b" ")[1] in (b"404", b"414")
+
+
+async def test_percent_encoding_is_undone_once(site: Any, etag: str) -> None:
+    answer = await site.raw(
+        f"GET {site.prefix}/%76ideo/360p/1.m4s HTTP/1.1\r\nhost: a\r\n"
+        "connection: close\r\n\r\n".encode()
+    )
+    assert answer.split(b" ")[1] == b"200"
+    assert etag.encode() in answer
+
+
+async def test_symbolic_links_in_the_store_are_not_followed(
+    site: Any, etag: str, tmp_path: Path
+) -> None:
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "2.m4s").write_text("secret")
+    package = site.directory
+    (package / "video/360p/2.m4s").symlink_to(outside / "2.m4s")
+    (package / "audio").mkdir()
+    (package / "audio/main").symlink_to(outside)
+    for path in ("video/360p/2.m4s", "audio/main/2.m4s"):
+        answer = await site.get(path)
+        assert answer.status_code == 503, path
+        assert b"secret" not in answer.content
+
+
+async def test_directory_under_a_promised_name_is_no_object(site: Any, etag: str) -> None:
+    (site.directory / "video/360p/3.m4s").mkdir()
+    assert (await site.get("video/360p/3.m4s")).status_code == 503
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "TRACE", "BREW"])
+async def test_other_methods_are_405_with_allow(site: Any, etag: str, method: str) -> None:
+    for path in (f"{site.prefix}/{SEGMENT}", "/healthz"):
+        answer = await site.client.request(method, path)
+        assert answer.status_code == 405
+        assert answer.headers["allow"] == "GET, HEAD, OPTIONS"
+
+
+async def test_preflight_allows_ranges_from_any_origin(site: Any) -> None:
+    answer = await site.client.options(
+        f"{site.prefix}/{SEGMENT}",
+        headers={
+            "origin": "https://example.org",
+            "access-control-request-method": "GET",
+            "access-control-request-headers": "range",
+        },
+    )
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer.headers["access-control-allow-origin"] == "*"
+    assert answer.headers["access-control-allow-headers"] == "*"
+    assert "GET" in answer.headers["access-control-allow-methods"]
+
+
+async def test_errors_are_readable_from_any_origin(site: Any) -> None:
+    assert (await site.get("x")).headers["access-control-allow-origin"] == "*"
+
+
+@pytest.mark.parametrize("path", ["/", "/api/v1/contents", "/api/v1/content", "/healthz/", "/x"])
+async def test_other_paths_are_404(site: Any, path: str) -> None:
+    answer = await site.client.get(path)
+    assert answer.status_code == 404
+    assert answer.json()["status"] == 404
+
+
+async def test_service_is_ready_without_a_broker_and_counts_requests(site: Any, etag: str) -> None:
+    assert (await site.client.get("/healthz")).json() == {"status": "ok"}
+    ready = await site.client.get("/readyz")
+    assert (ready.status_code, ready.json()) == (200, {"ready": True, "checks": {"store": "ok"}})
+    metrics = await site.client.get("/metrics")
+    assert 'reelay_content_requests_total{status="200"}' in metrics.text
+
+
+async def test_http2_works(site: Any, etag: str) -> None:
+    process = await asyncio.create_subprocess_exec(
+        "curl", "-s", "--http2-prior-knowledge", "-o", "-", "-r", "0-9",
+        f"http://127.0.0.1:{site.program.port}{site.prefix}/{SEGMENT}",
+        stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    output, _ = await process.communicate()
+    assert output == DATA[:10]
+
+
+async def test_simultaneous_readers_all_get_the_same_bytes(site: Any, etag: str) -> None:
+    answers: list[httpx.Response] = await asyncio.gather(*(site.get(SEGMENT) for _ in range(100)))
+    assert {answer.content for answer in answers} == {DATA}
