@@ -89,6 +89,7 @@ def test_interrupted_upload_goes_on_at_the_next_call(command, reelay, film) -> N
 
 
 def test_upload_that_the_server_forgot_begins_anew(command, reelay, film) -> None:
+    film.write_bytes(film.read_bytes() * 12)
     reelay.slow_s = 0.05
     first = command.start("publish", str(film))
     wait_until(lambda: any(reelay.uploads.values()), "some bytes")
