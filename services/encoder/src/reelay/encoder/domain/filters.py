@@ -8,6 +8,8 @@ from reelay.encoder.domain.cutting import AAC_FRAME_SAMPLES
 AUDIO_RATE_HZ = 48_000
 AUDIO_LEAD_FRAMES = 4
 """AAC frames encoded before the first one kept, so that the encoder's state has settled."""
+AUDIO_TRAIL_FRAMES = 2
+"""AAC frames encoded after the last one kept: a frame's window reaches a whole frame further."""
 BT709 = "setparams=range=tv:colorspace=bt709:color_primaries=bt709:color_trc=bt709"
 
 
@@ -62,28 +64,31 @@ def audio_filters(task: EncodeChunk, stream: str) -> str:
     after the resampling, since `first_pts` counts samples of its input.
     """
     start_s = audio_start_s(task)
-    _, end = _range(task.audio_segments)
     return (
         f"[{stream}]atrim=start={start_s},"
         f"aresample={AUDIO_RATE_HZ}:ochl=stereo,"
         f"aresample=async=1:first_pts={start_s * AUDIO_RATE_HZ},"
-        f"atrim=start_pts={_audio_first_sample(task)}:end_pts={end * AAC_FRAME_SAMPLES}[a]"
+        f"atrim=start_pts={_audio_first_sample(task)}:end_pts={_audio_end_sample(task)}[a]"
     )
 
 
 def silence_filters(task: EncodeChunk) -> str:
     """Return a graph like `audio_filters`, of silence without any source."""
     first = _audio_first_sample(task)
-    _, end = _range(task.audio_segments)
     return (
         f"anullsrc=r={AUDIO_RATE_HZ}:cl=stereo,asetpts=PTS+{first},"
-        f"atrim=end_pts={end * AAC_FRAME_SAMPLES}[a]"
+        f"atrim=end_pts={_audio_end_sample(task)}[a]"
     )
 
 
 def _audio_first_sample(task: EncodeChunk) -> int:
     first = task.audio_segments[0].first_frame
     return max(0, first - AUDIO_LEAD_FRAMES) * AAC_FRAME_SAMPLES
+
+
+def _audio_end_sample(task: EncodeChunk) -> int:
+    _, end = _range(task.audio_segments)
+    return (end + AUDIO_TRAIL_FRAMES) * AAC_FRAME_SAMPLES
 
 
 def _range(segments: Sequence[SegmentSpec]) -> tuple[int, int]:
