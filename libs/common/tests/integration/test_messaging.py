@@ -182,3 +182,20 @@ async def test_plain_message_is_seen_by_one_of_a_queue(messaging: Messaging) -> 
         await news.wait()
     await messaging.client.flush()
     assert got == ["video/360p/1.m4s"]
+
+
+async def test_plain_listener_of_a_fact_does_not_answer_for_the_stream(
+    messaging: Messaging,
+) -> None:
+    heard = asyncio.Event()
+
+    async def hear(_: AssetUploaded) -> None:
+        heard.set()
+
+    messaging.on_plain(AssetUploaded, hear)
+    await messaging.start()
+    for _ in range(20):
+        await messaging.publish(uploaded())
+    async with asyncio.timeout(5):
+        await heard.wait()
+    assert (await messaging.jetstream.stream_info("EVENTS")).state.messages == 20

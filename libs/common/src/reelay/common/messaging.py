@@ -66,6 +66,7 @@ class Messaging:
             config=consumer.config(),
             pull_sub=PullSub(batch_size=consumer.batch, timeout=PULL_TIMEOUT_S),
             ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
         )(handler)
 
     def on_plain(self, message: type[M], handler: Handler[M], *, queue: str = "") -> None:
@@ -73,7 +74,9 @@ class Messaging:
 
         Also works on the subject of an event, for those who only want to hear it now.
         """
-        self.broker.subscriber(message.subject, queue=queue)(handler)
+        # Without no_reply, FastStream would answer a published fact before JetStream does, and
+        # the publisher would take that for its acknowledgement.
+        self.broker.subscriber(message.subject, queue=queue, no_reply=True)(handler)
 
     async def start(self) -> None:
         """Connect, declare streams and consumers, and begin to consume."""
@@ -128,5 +131,6 @@ class Messaging:
             await self.jetstream.publish(
                 envelope.subject, envelope.body, headers=dict(envelope.headers)
             )
-        except (nats.errors.Error, OSError) as error:
+        except (nats.errors.Error, OSError, ValueError) as error:
+            # ValueError: somebody else answered, in no form of an acknowledgement.
             raise BrokerUnavailableError(f"The broker does not answer: {error!r}") from error

@@ -108,9 +108,12 @@ class Media:
         return path
 
 
-def read_numbers(source: str, *options: str) -> list[int]:
-    """Decode the first video stream of a file or URL; return the number of each picture."""
-    argv = [ffmpeg_binary(), "-v", "error", *options, "-i", source, "-map", "0:v:0", "-vf",
+def read_numbers(source: str, *options: str, stream: int = 0) -> list[int]:
+    """Decode a video stream of a file or URL; return the number of each picture.
+
+    Raises RuntimeError when the decoder has anything to complain of.
+    """
+    argv = [ffmpeg_binary(), "-v", "error", *options, "-i", source, "-map", f"0:v:{stream}", "-vf",
             f"scale={BITS}:1:flags=area,format=gray", "-fps_mode", "passthrough",
             "-f", "rawvideo", "-"]  # fmt: skip
     done = subprocess.run(argv, check=True, capture_output=True)
