@@ -21,7 +21,7 @@ ISO_BOXES = frozenset(
 """Boxes that ISO base media (ISO/IEC 14496-12) and QuickTime files begin with."""
 
 IMAGE_BRANDS = frozenset(
-    brand.encode() for brand in "heic heix hevc hevx heim heis mif1 msf1 avif avis jpg2".split()
+    (b"heic", b"heix", b"hevc", b"hevx", b"heim", b"heis", b"mif1", b"msf1", b"avif", b"avis")
 ) | {b"jp2 ", b"crx "}
 """Major brands of still images in ISO files (ISO/IEC 23008-12, AVIF, JPEG 2000, Canon raw)."""
 

@@ -1,0 +1,146 @@
+"""The real service in a process of its own, over real NATS, PostgreSQL and object stores."""
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import httpx
+import pytest
+from nats.js.api import ConsumerConfig, DeliverPolicy
+
+from reelay.common.events import Event, VideoDrafted
+from reelay.common.messaging import Messaging
+from reelay.common.storage import ObjectStore, open_store
+from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
+from reelay.common.testing.servers import Program, free_port
+from reelay.common.tokens import TokenSigner
+
+from .client import TusClient
+
+BOTH_STORES = pytest.mark.parametrize("store_kind", ["file", "s3"])
+
+
+@dataclass
+class System:
+    """A running upload service and what a test needs to look behind it."""
+
+    program: Program
+    store: ObjectStore
+    store_url: str
+    signer: TokenSigner
+    messaging: Messaging
+    client: TusClient
+
+    def token(self, subject: str, *scopes: str) -> str:
+        return self.signer.sign(subject, set(scopes or ("upload",)))
+
+    def as_user(self, subject: str, *scopes: str) -> TusClient:
+        return TusClient(self.client.http, self.token(subject, *scopes))
+
+    async def draft(self, owner_id: str = "ada") -> UUID:
+        fact = VideoDrafted(video_id=uuid4(), owner_id=owner_id, title="A video")
+        await self.messaging.publish(fact)
+        return fact.video_id
+
+    async def facts(self, kind: type[Event], count: int) -> list[Event]:
+        """Return the first facts of a kind, in order; waits for them."""
+        subscription = await self.messaging.jetstream.subscribe(
+            kind.subject,
+            stream="EVENTS",
+            ordered_consumer=True,
+            config=ConsumerConfig(deliver_policy=DeliverPolicy.ALL),
+        )
+        found = [await subscription.next_msg(timeout=10) for _ in range(count)]
+        await subscription.unsubscribe()
+        return [kind.model_validate_json(message.data) for message in found]
+
+    async def number_of(self, kind: type[Event]) -> int:
+        info = await self.messaging.jetstream.stream_info("EVENTS", subjects_filter=kind.subject)
+        return sum((info.state.subjects or {}).values())
+
+    async def keys(self, prefix: str) -> list[str]:
+        return [info.key async for info in self.store.scan(prefix)]
+
+    async def restarted(self) -> None:
+        await asyncio.to_thread(self.program.start)
+        await self.ready()
+
+    async def ready(self) -> None:
+        async with asyncio.timeout(30):
+            while True:
+                try:
+                    if (await self.client.http.get("/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                await asyncio.sleep(0.05)
+
+
+@pytest.fixture
+def extra_settings() -> dict[str, str]:
+    """Settings that differ in a test; override by parametrisation."""
+    return {}
+
+
+@pytest.fixture
+def store_kind() -> str:
+    """Which object store; tests that must hold for both parametrise it."""
+    return "file"
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    with seaweedfs_server(tmp_path_factory.mktemp("seaweedfs")) as program:
+        yield program
+
+
+@pytest.fixture
+def store_url(tmp_path: Path, store_kind: str, request: pytest.FixtureRequest) -> str:
+    if store_kind == "s3":
+        return fresh_bucket_url(request.getfixturevalue("seaweedfs"))
+    return f"file://{tmp_path}/store"
+
+
+@pytest.fixture
+def service(
+    nats: Program,
+    database_url: str,
+    store_url: str,
+    tmp_path: Path,
+    extra_settings: dict[str, str],
+) -> Iterator[Program]:
+    port = free_port()
+    settings = {
+        # Compiled modules are kept, whatever the caller prefers: each test starts the service.
+        "PYTHONDONTWRITEBYTECODE": "",
+        "UPLOAD_PORT": str(port),
+        "UPLOAD_NATS_URL": nats.url,
+        "UPLOAD_DATABASE_URL": database_url,
+        "UPLOAD_STORE_URL": store_url,
+        **extra_settings,
+    }
+    environment = [f"{name}={value}" for name, value in settings.items()]
+    argv = ["/usr/bin/env", *environment, sys.executable, "-m", "reelay.upload"]
+    program = Program(argv, port, f"http://127.0.0.1:{port}", tmp_path / "upload.log")
+    program.start()
+    yield program
+    program.kill()
+    if os.environ.get("SHOW_LOG"):
+        print(program.log.read_text())
+
+
+@pytest.fixture
+async def system(service: Program, store_url: str, messaging: Messaging) -> AsyncIterator[System]:
+    await messaging.start()
+    store = open_store(store_url)
+    signer = TokenSigner(TokenSigner.new_private_key())
+    await signer.publish_key(store)
+    async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
+        client = TusClient(http, signer.sign("ada", {"upload"}))
+        running = System(service, store, store_url, signer, messaging, client)
+        await running.ready()
+        yield running
