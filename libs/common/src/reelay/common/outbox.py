@@ -49,7 +49,7 @@ log = structlog.get_logger()
 def create_messaging_tables() -> None:
     """Create the tables of this module; called by the first migration of a service."""
     for table in (OUTBOX, INBOX):
-        op.create_table(table.name, *[column.copy() for column in table.columns])
+        table.create(op.get_bind())
 
 
 async def is_new(session: AsyncSession, consumer: str, message_id: str) -> bool:
