@@ -1,6 +1,8 @@
 """Servers that die in the middle of facts: nothing is lost."""
 
 import asyncio
+import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +11,7 @@ import pytest
 from reelay.common.errors import TransientError
 from reelay.common.events import Event
 from reelay.common.messaging import Messaging
-from reelay.common.testing.servers import Program, fresh_database, postgres_server
+from reelay.common.testing.servers import Program, fresh_database, postgres_server, wait_until
 
 from .system import Catalog, Film, publish
 
@@ -93,10 +95,10 @@ async def test_killed_postgres_in_the_middle_loses_no_fact(
             assert answer.headers["content-type"] == "application/problem+json"
         await asyncio.sleep(1)
         fragile_postgres.start()
+        wait_until(lonely.is_ready, "the catalog is ready again")
         for film in films:
             assert film.video_id
-            video = await lonely.until_that(film.video_id, lambda v: v["state"] == "ready")
-            assert video["progress"] == 1.0
+            await lonely.until(film.video_id, state="ready", progress=1.0)
         assert (await listener.until(state="ready"))[-1].data["progress"] == 1.0
     letters = await messaging.jetstream.stream_info("DEADLETTERS")
     assert letters.state.messages == 0
@@ -105,8 +107,6 @@ async def test_killed_postgres_in_the_middle_loses_no_fact(
 async def test_killed_catalog_goes_on_where_it_was(
     lonely: Catalog, nats: Program, messaging: Messaging
 ) -> None:
-    import signal
-
     lonely.start()
     await messaging.start()
     films = [Film(await lonely.draft()) for _ in range(FILMS)]
@@ -119,3 +119,19 @@ async def test_killed_catalog_goes_on_where_it_was(
     for film in films:
         assert film.video_id
         await lonely.until(film.video_id, state="ready", progress=1.0)
+
+
+async def test_catalog_stops_while_its_servers_are_away(
+    lonely: Catalog, nats: Program, fragile_postgres: Program, messaging: Messaging
+) -> None:
+    lonely.database_url = fresh_database(fragile_postgres)
+    lonely.start()
+    await messaging.start()
+    film = Film(await lonely.draft())
+    fragile_postgres.kill()
+    await publish(messaging, film.started())
+    await asyncio.sleep(1)
+    nats.kill()
+    began = time.monotonic()
+    assert await asyncio.to_thread(lonely.stop) == 0
+    assert time.monotonic() - began < 20

@@ -1,6 +1,7 @@
 """The facts that the catalog consumes, each by a durable of its own."""
 
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TypeVar
 
@@ -21,6 +22,8 @@ from reelay.common.messaging import Handler, Messaging
 from reelay.common.streams import fact_consumer
 
 F = TypeVar("F", bound=Event)
+ACK_WAIT_S = 5.0
+HEARTBEAT_S = 1.5
 OCCURRED_AT = Header("ce-time", default=None)
 
 
@@ -28,7 +31,10 @@ def subscribe(messaging: Messaging, facts: VideoFacts) -> None:
     """Let `facts` digest what others tell about videos."""
 
     def on(handler: str, kind: type[F], digest: Callable[[F, datetime], Awaitable[None]]) -> None:
-        messaging.on(fact_consumer("catalog", handler, kind.subject), _with_time(kind, digest))
+        fact = fact_consumer("catalog", handler, kind.subject)
+        # A viewer waits: what a killed replica had in hand goes to another one soon.
+        consumer = replace(fact, ack_wait_s=ACK_WAIT_S, heartbeat_s=HEARTBEAT_S)
+        messaging.on(consumer, _with_time(kind, digest))
 
     on("note-upload-started", AssetUploadStarted, facts.note_upload_started)
     on("note-upload-terminated", AssetUploadTerminated, facts.note_upload_terminated)
