@@ -63,6 +63,8 @@ class FFmpegTranscoder:
 
     async def transcode(self, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
         """See handlers.Transcoder."""
+        if not task.audio_segments:  # a last segment may be too short for a frame of sound
+            task = task.model_copy(update={"audio_rendition": None})
         check_task(task)
         rest = _Rest()
         async with self.sources.open(task.source.key) as source:

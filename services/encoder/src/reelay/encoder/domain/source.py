@@ -7,8 +7,8 @@ from reelay.common.events import SourceSpec
 
 # fmt: off
 DEMUXERS = frozenset({
-    "aac", "ac3", "aiff", "asf", "avi", "eac3", "flac", "flv", "h264", "hevc", "ivf", "m4v",
-    "matroska", "mov", "mp3", "mpeg", "mpegts", "mpegvideo", "mxf", "ogg", "w64", "wav",
+    "aac", "ac3", "aiff", "amr", "asf", "avi", "caf", "eac3", "flac", "flv", "h264", "hevc", "ivf",
+    "m4v", "matroska", "mov", "mp3", "mpeg", "mpegts", "mpegvideo", "mxf", "ogg", "w64", "wav",
 })
 # fmt: on
 """Formats that hold their own media; none of them names other files or hosts."""

@@ -1,0 +1,188 @@
+"""FFmpeg is limited, is missed when it fails, and never outlives the encoder."""
+
+import asyncio
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from reelay.common.storage.port import ObjectMissingError
+from reelay.encoder.adapters.process import Limits
+from reelay.encoder.adapters.providers import NoProviderError, find_abilities
+from reelay.encoder.domain.errors import FFmpegFailedError, FFmpegHungError
+from reelay.encoder.domain.source import ForbiddenSourceError
+
+pytestmark = pytest.mark.integration
+
+LIMITS = Limits(memory_bytes=4 << 30, wall_s=60, no_progress_s=20)
+
+
+def script(path: Path, *lines: str) -> str:
+    """A program that FFmpeg's arguments are given to."""
+    path.write_text("\n".join(["#!/bin/sh", *lines]))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def pids_with(word: str) -> list[int]:
+    """Processes that live and have `word` in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if word in line and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+@pytest.fixture
+def video(media) -> Path:
+    return media.numbered("constant.mp4", "25", 150)
+
+
+async def test_failing_program_is_transient_and_shows_its_log(bench, make_task, video, tmp_path):
+    program = script(tmp_path / "broken", "echo something is wrong >&2", "exit 3")
+    with pytest.raises(FFmpegFailedError) as caught:
+        await bench.encode(video, make_task(video), program=program)
+    assert "status 3" in str(caught.value)
+    assert caught.value.log_tail == "something is wrong"
+
+
+async def test_killed_program_is_transient(bench, make_task, video, tmp_path):
+    program = script(tmp_path / "killed", "kill -9 $$")
+    with pytest.raises(FFmpegFailedError, match="status -9"):
+        await bench.encode(video, make_task(video), program=program)
+
+
+async def test_silent_program_is_killed(bench, make_task, video, tmp_path):
+    program = script(tmp_path / "hung", "sleep 600")
+    limits = replace(LIMITS, no_progress_s=0.6)
+    with pytest.raises(FFmpegHungError, match="stood still"):
+        await bench.encode(video, make_task(video), program=program, limits=limits)
+    assert not pids_with(str(tmp_path / "hung"))
+
+
+async def test_endless_program_is_killed(bench, make_task, video, tmp_path):
+    program = script(tmp_path / "endless", "while true; do echo busy >&2; sleep 0.1; done")
+    limits = replace(LIMITS, wall_s=0.8)
+    with pytest.raises(FFmpegHungError, match="longer"):
+        await bench.encode(video, make_task(video), program=program, limits=limits)
+
+
+async def test_time_while_stopped_does_not_count(bench, make_task, media, video, tmp_path):
+    program = script(tmp_path / "slow", "sleep 0.3", f'exec "{media.ffmpeg}" "$@"')
+    limits = replace(LIMITS, wall_s=1.5, no_progress_s=1.5)
+    encoding = asyncio.create_task(
+        bench.encode(video, make_task(video), program=program, limits=limits)
+    )
+    async with asyncio.timeout(10):
+        while not (found := pids_with(str(tmp_path / "slow"))):
+            await asyncio.sleep(0.02)
+    os.killpg(found[0], signal.SIGSTOP)
+    await asyncio.sleep(2.5)
+    os.killpg(found[0], signal.SIGCONT)
+    assert len(await encoding) == 1
+
+
+async def test_abandoned_chunk_leaves_no_process(bench, make_task, video, tmp_path):
+    program = script(tmp_path / "abandoned", "sleep 600")
+    encoding = asyncio.create_task(bench.encode(video, make_task(video), program=program))
+    async with asyncio.timeout(10):
+        while not pids_with(str(tmp_path / "abandoned")):
+            await asyncio.sleep(0.02)
+    encoding.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await encoding
+    assert not pids_with(str(tmp_path / "abandoned"))
+
+
+async def test_memory_is_limited(bench, make_task, video):
+    limits = replace(LIMITS, memory_bytes=64 << 20)
+    with pytest.raises(FFmpegFailedError):
+        await bench.encode(video, make_task(video), limits=limits)
+
+
+async def test_program_can_write_no_file(bench, make_task, video, tmp_path):
+    program = script(tmp_path / "writer", f"echo stolen > {tmp_path}/stolen", "exit 1")
+    with pytest.raises(FFmpegFailedError):
+        await bench.encode(video, make_task(video), program=program)
+    assert not (tmp_path / "stolen").exists() or (tmp_path / "stolen").read_bytes() == b""
+
+
+ENCODE_FOR_EVER = """
+import asyncio, sys
+from reelay.encoder.adapters.pipes import OutputPipes
+from reelay.encoder.adapters.process import Limits, running
+
+async def main():
+    argv = [sys.argv[1], "-f", "lavfi", "-re", "-i", "testsrc=s=64x64", "-f", "null", "-"]
+    async with running([*argv, sys.argv[2]], OutputPipes(0), Limits(1 << 32, 600, 600), 0) as it:
+        print(it.pid, flush=True)
+        await asyncio.sleep(600)
+
+asyncio.run(main())
+"""
+
+
+def test_killed_encoder_leaves_no_ffmpeg_behind(media, tmp_path):
+    program = script(tmp_path / "orphan", "exec sleep 600")
+    encoder = subprocess.Popen(
+        [sys.executable, "-c", ENCODE_FOR_EVER, program, "x"], stdout=subprocess.PIPE
+    )
+    with encoder:
+        assert encoder.stdout is not None
+        pid = int(encoder.stdout.readline())
+        deadline = time.monotonic() + 10
+        while b"600" not in Path(f"/proc/{pid}/cmdline").read_bytes():
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+        encoder.kill()
+        encoder.wait()
+        while Path(f"/proc/{pid}").exists():
+            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+            if state == "Z":
+                break
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
+
+
+@pytest.mark.parametrize("demuxer", ["hls", "concat", "dash", "lavfi", "image2", "tee", ""])
+async def test_formats_that_lead_elsewhere_are_refused(bench, make_task, video, demuxer):
+    with pytest.raises(ForbiddenSourceError):
+        await bench.encode(video, make_task(video, demuxer=demuxer))
+
+
+async def test_playlist_that_says_it_is_mp4_is_not_followed(bench, make_task, tmp_path):
+    playlist = tmp_path / "video.mp4"
+    playlist.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/secret.ts\n#EXT-X-ENDLIST\n")
+    with pytest.raises(FFmpegFailedError) as caught:
+        await bench.encode(playlist, make_task(playlist))
+    assert "Invalid data" in caught.value.log_tail
+    assert "hls" not in caught.value.log_tail
+
+
+async def test_missing_source_is_no_matter_of_patience(bench, make_task):
+    with pytest.raises(ObjectMissingError):
+        async for _ in bench.transcoder().transcode(make_task(Path("nowhere.mp4"))):
+            pass
+
+
+async def test_real_ffmpeg_offers_software(media):
+    abilities = await find_abilities(media.ffmpeg)
+    assert abilities.providers == ("software",)
+    assert abilities.version[0].isalnum()
+    assert abilities.tonemap
+
+
+async def test_ffmpeg_without_a_working_encoder_is_refused(tmp_path):
+    with pytest.raises(NoProviderError):
+        await find_abilities(script(tmp_path / "lame", "exit 1"))
