@@ -28,6 +28,8 @@ class FakeReelay:
     """Pause per 64 KiB received."""
     outcome: str = "ready"
     storage_full: bool = False
+    is_no_video: bool = False
+    """Answer 415 to everything after the first block, and listen no longer."""
     writing: threading.Lock = field(default_factory=threading.Lock)
     """Held by the one PATCH that may write; what a dead client left in the socket counts too."""
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -101,7 +103,10 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         with self.reelay.writing:
             stored = self.reelay.uploads.get(self.path.rpartition("/")[2])
-        if stored is None:
+        if self.reelay.is_no_video:
+            self.close_connection = True
+            self.answer(415, Connection="close")
+        elif stored is None:
             self.answer(410)
         else:
             self.answer(200, Upload_Offset=str(len(stored)))
@@ -121,6 +126,10 @@ class Handler(BaseHTTPRequestHandler):
             return
         wanted = int(self.headers["Content-Length"])
         limit = self.reelay.drop_after.pop(0) if self.reelay.drop_after else wanted + 1
+        if self.reelay.is_no_video:
+            self.rfile.read1(min(65536, wanted))
+            self.problem(415, "This is no video.")
+            return
         while wanted and (block := self.rfile.read1(min(65536, wanted))):
             stored.extend(block[:limit])
             wanted -= len(block)

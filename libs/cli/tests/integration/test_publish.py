@@ -129,6 +129,15 @@ def test_failed_video_says_why(command, reelay, film) -> None:
     assert command.remembered == {}
 
 
+def test_refusal_amid_the_file_is_quoted_and_forgotten(command, reelay, film) -> None:
+    film.write_bytes(film.read_bytes() * 12)
+    reelay.is_no_video = True
+    done = command("publish", str(film))
+    assert done.returncode == 1
+    assert done.stderr.endswith("says: This is no video.\n")
+    assert command.remembered == {}
+
+
 def test_wrong_token_is_said(command, film) -> None:
     done = command("publish", "--token", "bad", str(film))
     assert done.returncode == 1

@@ -102,9 +102,11 @@ class Api:
         raise ServerRefusedError(f"{self.server} says: {detail}", answer.status_code)
 
     def _unreachable(self, error: httpx.TransportError) -> ServerUnreachableError:
-        hint = " Is `reelay up` running?" if is_this_machine(self.server) else ""
         what = str(error) or type(error).__name__
-        return ServerUnreachableError(f"{self.server} does not answer ({what}).{hint}")
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            hint = " Is `reelay up` running?" if is_this_machine(self.server) else ""
+            return ServerUnreachableError(f"{self.server} does not answer ({what}).{hint}")
+        return ServerUnreachableError(f"The connection to {self.server} was lost ({what}).")
 
     def _video(self, answer: httpx.Response) -> Video:
         try:

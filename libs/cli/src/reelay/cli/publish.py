@@ -16,7 +16,7 @@ from reelay.cli.follow import follow
 from reelay.cli.remembered import RememberedUploads, Upload
 from reelay.cli.report import Report
 from reelay.cli.source import SourceFile, examine
-from reelay.cli.tus import GONE, Patience, TusUpload, create
+from reelay.cli.tus import GONE, PASSING, Patience, TusUpload, create
 
 AWAITS_BYTES = ("draft", "uploading")
 
@@ -58,8 +58,13 @@ class Publisher:
         self.stage = Stage(path)
         try:
             file = examine(path)
-            await self._upload(file, title or path.stem)
-            await self._follow(file)
+            try:
+                await self._upload(file, title or path.stem)
+                await self._follow(file)
+            except (ServerRefusedError, VideoFailedError) as error:
+                if isinstance(error, VideoFailedError) or error.status not in PASSING:
+                    self._remembered.forget(self._api.server, file)
+                raise
         except CommandError as error:
             self._report.failed(path, error.detail, self.stage.video_id)
             raise
@@ -112,7 +117,6 @@ class Publisher:
         async with contextlib.aclosing(states):
             async for video in states:
                 if video.state == "failed":
-                    self._remembered.forget(self._api.server, file)
                     raise VideoFailedError(_reason(video))
                 self._report.encoding(video)
                 if video.is_watchable and not announced:

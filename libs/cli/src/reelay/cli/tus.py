@@ -22,6 +22,7 @@ from reelay.cli.errors import (
 from reelay.cli.source import SourceFile, blocks
 
 VERSION = {"Tus-Resumable": "1.0.0"}
+PATCH_HEADERS = {**VERSION, "Content-Type": "application/offset+octet-stream"}
 PATCH_BYTES = 64 * 1024 * 1024
 GONE = (HTTPStatus.NOT_FOUND, HTTPStatus.GONE)
 PASSING = (
@@ -78,8 +79,15 @@ class TusUpload:
         except ServerRefusedError as error:
             if error.status in GONE:
                 raise UploadGoneError from error
+            if error.status not in PASSING:
+                await self._hear_why()
             raise
         return _offset(answer)
+
+    async def _hear_why(self) -> None:
+        """Raise what a PATCH of no bytes is told: an answer to HEAD has no room for a sentence."""
+        headers = {**PATCH_HEADERS, "Upload-Offset": "0", "Content-Length": "0"}
+        await self._api.send("PATCH", self.url, headers=headers)
 
     async def send(self, offset: int) -> None:
         """Send the bytes from `offset` to the end; raises UploadGoneError.
@@ -108,9 +116,8 @@ class TusUpload:
     async def _patch(self, offset: int) -> int:
         end = min(self._file.size_bytes, offset + PATCH_BYTES)
         headers = {
-            **VERSION,
+            **PATCH_HEADERS,
             "Upload-Offset": str(offset),
-            "Content-Type": "application/offset+octet-stream",
             # A known length, so that the body is not sent in HTTP/1.1 chunks.
             "Content-Length": str(end - offset),
         }
