@@ -70,14 +70,18 @@ class System:
         await self.ready()
 
     async def ready(self) -> None:
-        async with asyncio.timeout(30):
-            while True:
-                try:
-                    if (await self.client.http.get("/readyz")).status_code == 200:
-                        return
-                except httpx.TransportError:
-                    pass
-                await asyncio.sleep(0.05)
+        report = "nobody listens"
+        for _ in range(600):
+            try:
+                response = await self.client.http.get("/readyz")
+            except httpx.TransportError as error:
+                report = repr(error)
+            else:
+                report = response.text
+                if response.status_code == 200:
+                    return
+            await asyncio.sleep(0.05)
+        raise TimeoutError(f"not ready: {report}")
 
 
 @pytest.fixture

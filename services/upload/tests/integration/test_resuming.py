@@ -15,9 +15,11 @@ pytestmark = pytest.mark.integration
 
 
 async def until_offset(system: System, path: str, expected: int) -> None:
-    async with asyncio.timeout(20):
-        while await system.client.offset(path) != expected:
-            await asyncio.sleep(0.02)
+    for _ in range(500):
+        if (found := await system.client.offset(path)) == expected:
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError(f"stands at {found}, not {expected}")
 
 
 async def finish(system: System, path: str, data: bytes, offset: int) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from itertools import pairwise
 
 import pytest
 
@@ -46,7 +47,7 @@ async def test_file_may_come_in_many_small_requests(system: System) -> None:
     data = movie(PART + 300_000)
     path = await system.client.create(len(data))
     cuts = [0, 100, 3000, 5000, 400_000, PART - 1, PART, PART + 5, len(data)]
-    for start, end in zip(cuts, cuts[1:], strict=False):
+    for start, end in pairwise(cuts):
         response = await system.client.patch(path, start, data[start:end])
         assert response.headers["upload-offset"] == str(end), response.text
     [fact] = await system.facts(AssetUploaded, 1)

@@ -7,8 +7,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from reelay.upload.entrypoints.tus import PREFIX, VERSION
 
-DRAIN_BYTES = 16 * 1024 * 1024
-DRAIN_S = 1.0
+LINGER_S = 10.0
+"""How long a refused client may go on sending before its connection is closed."""
 
 
 class TusMiddleware:
@@ -23,18 +23,26 @@ class TusMiddleware:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        body = _Body(receive, drainable=b"expect" not in headers)
+        # Who asks before sending (Expect: 100-continue) will not send after a refusal.
+        body = _Body(receive, comes=_has_body(headers) and b"expect" not in headers)
 
         async def send_versioned(message: Message) -> None:
             if message["type"] == "http.response.start":
-                if message["status"] >= 400:
-                    await body.drain()
                 _add_headers(message)
-            await send(message)
+            if message["type"] != "http.response.body" or not body.unread:
+                await send(message)
+                return
+            await send({**message, "more_body": True})
+            await body.drain()
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
         if override := headers.get(b"x-http-method-override"):
             scope["method"] = override.decode("latin-1").upper()
         await self._app(scope, body.receive, send_versioned)
+
+
+def _has_body(headers: dict[bytes, bytes]) -> bool:
+    return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
 def _add_headers(message: Message) -> None:
@@ -47,22 +55,21 @@ def _add_headers(message: Message) -> None:
 class _Body:
     """Knows whether a request was read to its end.
 
-    A client that sends first and listens then would meet a closed connection instead of the
-    refusal; so a bounded rest is read before a refusal is sent.
+    A client that sends first and listens then would meet a closed connection instead of a refusal,
+    so the rest is read and dropped after the refusal was sent (nginx calls it a lingering close).
     """
 
-    def __init__(self, receive: Receive, *, drainable: bool) -> None:
+    def __init__(self, receive: Receive, *, comes: bool) -> None:
         self._receive = receive
-        self._rest = drainable
+        self.unread = comes
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._rest = self._rest and bool(message.get("more_body"))
+        self.unread = self.unread and bool(message.get("more_body"))
         return message
 
     async def drain(self) -> None:
-        drained = 0
         with suppress(TimeoutError):
-            async with asyncio.timeout(DRAIN_S):
-                while self._rest and drained < DRAIN_BYTES:
-                    drained += len((await self.receive()).get("body", b""))
+            async with asyncio.timeout(LINGER_S):
+                while self.unread:
+                    await self.receive()
