@@ -4,6 +4,7 @@ FastStream carries the subscriptions; `delivery.DeliveryMiddleware` alone decide
 message. Handlers take one event, and say what went wrong by the type of the error they raise.
 """
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 from uuid import UUID
@@ -88,7 +89,9 @@ class Messaging:
 
     async def stop(self) -> None:
         """Stop consuming; a message in hand is given back."""
-        await self.broker.stop()
+        # Without a server there is nothing to drain to; what is pending ends with the process.
+        with contextlib.suppress(nats.errors.ConnectionReconnectingError):
+            await self.broker.stop()
 
     async def publish(self, event: Message, *, message_id: str | UUID | None = None) -> None:
         """Store `event` in its stream; return when the server acknowledged it.
