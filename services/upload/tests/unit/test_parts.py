@@ -1,0 +1,39 @@
+"""A part is collected and hashed exactly, however its bytes are cut."""
+
+import hashlib
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from reelay.common.identity import PART_SIZE_BYTES
+from reelay.upload.domain.parts import PartBuffer
+
+
+@given(st.lists(st.binary(max_size=100), max_size=20), st.sets(st.integers(0, 20)))
+def test_digest_and_bytes_do_not_depend_on_the_cuts(blocks: list[bytes], hashed: set[int]) -> None:
+    buffer = PartBuffer()
+    for number, block in enumerate(blocks):
+        assert buffer.add(block) == b""
+        if number in hashed:
+            buffer.hash_pending()
+            assert buffer.pending_bytes == 0
+    whole = b"".join(blocks)
+    assert buffer.head(50) == whole[:50]
+    buffer.hash_pending()
+    assert (buffer.size_bytes, buffer.joined()) == (len(whole), whole)
+    assert buffer.digest() == hashlib.sha256(whole).digest()
+    buffer.add(b"more")
+    buffer.hash_pending()
+    assert buffer.digest() == hashlib.sha256(whole + b"more").digest()
+    assert buffer.joined() == whole + b"more"
+
+
+@settings(max_examples=10)
+@given(st.integers(1, PART_SIZE_BYTES), st.integers(0, 3 * PART_SIZE_BYTES))
+def test_part_takes_what_it_has_room_for(first_bytes: int, second_bytes: int) -> None:
+    buffer = PartBuffer()
+    buffer.add(bytes(first_bytes))
+    rest = buffer.add(bytes(second_bytes))
+    assert buffer.size_bytes == min(PART_SIZE_BYTES, first_bytes + second_bytes)
+    assert len(rest) == first_bytes + second_bytes - buffer.size_bytes
+    assert buffer.full == (buffer.size_bytes == PART_SIZE_BYTES)
