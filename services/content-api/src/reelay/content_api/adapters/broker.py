@@ -28,10 +28,12 @@ class BrokerDemand:
         Not `Messaging.start`, which declares streams: this service only hears and tells plain
         messages, and a broker whose JetStream is not ready must not keep it from doing so.
         """
+        log.info("connecting to the broker")
         while not self._started:
             try:
                 await self._messaging.broker.start()
                 self._started = True
+                log.info("connected to the broker")
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 log.warning("broker does not answer", error=repr(error))
                 await asyncio.sleep(RETRY_S)

@@ -67,6 +67,8 @@ class Application:
             return _send(proto, scope.headers, name, file, body=reading)
         except ReelayError as error:
             later = error.status == HTTPStatus.SERVICE_UNAVAILABLE
+            if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
+                log.error("cannot serve", path=scope.path, error=repr(error))
             return send_problem(
                 proto,
                 error.status,
