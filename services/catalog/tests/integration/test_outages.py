@@ -76,7 +76,7 @@ async def test_drafts_are_taken_while_nats_is_away(lonely: Catalog, nats: Progra
 
 
 async def test_killed_postgres_in_the_middle_loses_no_fact(
-    lonely: Catalog, fragile_postgres: Program, messaging: Messaging
+    fragile_postgres: Program, lonely: Catalog, messaging: Messaging
 ) -> None:
     lonely.database_url = fresh_database(fragile_postgres)
     lonely.start()
@@ -134,4 +134,4 @@ async def test_catalog_stops_while_its_servers_are_away(
     nats.kill()
     began = time.monotonic()
     assert await asyncio.to_thread(lonely.stop) == 0
-    assert time.monotonic() - began < 20
+    assert time.monotonic() - began < 30  # a pod's usual grace

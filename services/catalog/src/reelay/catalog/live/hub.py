@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from uuid import UUID
 
 import structlog
+from prometheus_client import Gauge
 from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.catalog.live.log import Change, changes_after, prune
@@ -17,6 +18,8 @@ POLL_S = 2.0
 PRUNE_S = 60.0
 MAX_PENDING = 256
 """Most videos whose changes wait for one client; beyond it the client is read to from the table."""
+
+LIVE_CLIENTS = Gauge("reelay_catalog_live_clients", "Clients that are connected to live updates")
 
 log = structlog.get_logger()
 
@@ -82,10 +85,6 @@ class Hub:
         self._wake = asyncio.Event()
         self._closed = False
 
-    def __len__(self) -> int:
-        """Return the number of connected clients."""
-        return len(self._subscribers)
-
     def wake(self) -> None:
         """Look at the log now; it may have grown."""
         self._wake.set()
@@ -105,7 +104,8 @@ class Hub:
         subscriber.closed = self._closed
         self._subscribers.add(subscriber)
         try:
-            yield subscriber
+            with LIVE_CLIENTS.track_inprogress():
+                yield subscriber
         finally:
             self._subscribers.discard(subscriber)
 
