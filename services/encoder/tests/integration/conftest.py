@@ -1,9 +1,7 @@
 """Sources whose pictures carry their number, and a transcoder to cut them with."""
 
 import hashlib
-import os
 import subprocess
-import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -28,10 +26,16 @@ from reelay.encoder.adapters.source_reader import RangeReader
 from reelay.encoder.domain.command import Machine
 from reelay.encoder.domain.cutting import EncodedSegment
 
+
+def words(arguments: str) -> list[str]:
+    """Split a command line as it would be typed."""
+    return arguments.split()
+
+
 FFMPEG = imageio_ffmpeg.get_ffmpeg_exe()
 CACHE = Path(__file__).parents[4] / ".cache" / "media"
 WIDTH, HEIGHT, BITS = 320, 180, 16
-X264 = "-c:v libx264 -preset ultrafast -g 48 -bf 2 -threads 1".split()
+X264 = words("-c:v libx264 -preset ultrafast -g 48 -bf 2 -threads 1")
 
 
 def barcode(number: int) -> bytes:
@@ -73,13 +77,13 @@ class Media:
     ) -> Path:
         """Make a video whose picture k shows the number k."""
         raw = b"".join(barcode(number) for number in range(frames))
-        source = f"-f rawvideo -pix_fmt yuv420p -s {WIDTH}x{HEIGHT} -r {rate} -i -".split()
+        source = words(f"-f rawvideo -pix_fmt yuv420p -s {WIDTH}x{HEIGHT} -r {rate} -i -")
         return self.make(name, *source, *before, *extra, *codec, stdin=raw)
 
     def pictures(self, data: bytes, width: int, height: int) -> list[bytes]:
         """Decode to gray pictures, as they come."""
         out = self.run(
-            *"-f mp4 -i - -fps_mode passthrough -f rawvideo -pix_fmt gray -".split(), stdin=data
+            *words("-f mp4 -i - -fps_mode passthrough -f rawvideo -pix_fmt gray -"), stdin=data
         )
         size = width * height
         return [out[i : i + size] for i in range(0, len(out), size)]
@@ -98,7 +102,7 @@ class Media:
 
     def samples(self, data: bytes) -> list[int]:
         """Decode to mono 16-bit samples of the left channel, at 48 kHz."""
-        out = self.run(*"-f mp4 -i - -af pan=mono|c0=c0 -f s16le -ar 48000 -".split(), stdin=data)
+        out = self.run(*words("-f mp4 -i - -af pan=mono|c0=c0 -f s16le -ar 48000 -"), stdin=data)
         return list(memoryview(out).cast("h"))
 
 
@@ -202,17 +206,3 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await sources.start()
     yield Bench(store, sources)
     await sources.stop()
-
-
-def alive(pid: int) -> bool:
-    """Tell whether a process runs (a zombie does not)."""
-    try:
-        os.kill(pid, 0)
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
-@pytest.fixture(scope="session")
-def python() -> str:
-    return sys.executable

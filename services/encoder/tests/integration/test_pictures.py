@@ -9,6 +9,12 @@ from reelay.encoder.domain.cutting import EncodedSegment
 
 pytestmark = pytest.mark.integration
 
+
+def words(arguments: str) -> list[str]:
+    """Split a command line as it would be typed."""
+    return arguments.split()
+
+
 TOTAL = 150
 
 
@@ -183,13 +189,13 @@ async def test_undecodable_chunk_becomes_black(media, make_task, bench, tmp_path
 async def test_change_of_size_in_the_middle_keeps_the_timeline(media, make_task, bench, tmp_path):
     whole = media.numbered("constant.mp4", "25", 50)
     small = media.make(
-        "small.ts", "-i", str(whole), "-vf", "scale=160:90", *"-c:v libx264 -threads 1".split()
+        "small.ts", "-i", str(whole), "-vf", "scale=160:90", *words("-c:v libx264 -threads 1")
     )
-    large = media.make("large.ts", "-i", str(whole), *"-c:v libx264 -threads 1".split())
+    large = media.make("large.ts", "-i", str(whole), *words("-c:v libx264 -threads 1"))
     listing = tmp_path / "list.txt"
     listing.write_text(f"file '{large}'\nfile '{small}'\n")
     path = tmp_path / "changing.ts"
-    media.run(*f"-f concat -safe 0 -i {listing} -c copy {path}".split())
+    media.run(*words(f"-f concat -safe 0 -i {listing} -c copy {path}"))
     made = await bench.encode(path, make_task(path, "25", 0, [25, 50], demuxer="mpegts"))
     assert shown(media, made) == [*range(50), *range(25)]
 

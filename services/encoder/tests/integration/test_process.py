@@ -44,6 +44,15 @@ def pids_with(word: str) -> list[int]:
     return found
 
 
+async def running_as(word: str) -> int:
+    """Wait for a process with `word` in its command line; return its id."""
+    for _ in range(500):
+        if found := pids_with(word):
+            return found[0]
+        await asyncio.sleep(0.02)
+    raise TimeoutError(word)
+
+
 @pytest.fixture
 def video(media) -> Path:
     return media.numbered("constant.mp4", "25", 150)
@@ -84,21 +93,17 @@ async def test_time_while_stopped_does_not_count(bench, make_task, media, video,
     encoding = asyncio.create_task(
         bench.encode(video, make_task(video), program=program, limits=limits)
     )
-    async with asyncio.timeout(10):
-        while not (found := pids_with(str(tmp_path / "slow"))):
-            await asyncio.sleep(0.02)
-    os.killpg(found[0], signal.SIGSTOP)
+    found = await running_as(str(tmp_path / "slow"))
+    os.killpg(found, signal.SIGSTOP)
     await asyncio.sleep(2.5)
-    os.killpg(found[0], signal.SIGCONT)
+    os.killpg(found, signal.SIGCONT)
     assert len(await encoding) == 1
 
 
 async def test_abandoned_chunk_leaves_no_process(bench, make_task, video, tmp_path):
     program = script(tmp_path / "abandoned", "sleep 600")
     encoding = asyncio.create_task(bench.encode(video, make_task(video), program=program))
-    async with asyncio.timeout(10):
-        while not pids_with(str(tmp_path / "abandoned")):
-            await asyncio.sleep(0.02)
+    await running_as(str(tmp_path / "abandoned"))
     encoding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await encoding

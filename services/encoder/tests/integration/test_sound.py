@@ -10,6 +10,12 @@ from reelay.encoder.domain.cutting import SILENT_AAC_FRAME, EncodedSegment
 
 pytestmark = pytest.mark.integration
 
+
+def words(arguments: str) -> list[str]:
+    """Split a command line as it would be typed."""
+    return arguments.split()
+
+
 RATE = 48_000
 CHIRPS = "+".join(f"0.1*sin(2*PI*({base}*t+{sweep}*t*t))" for base, sweep in (
     (110, 7), (523, 31), (1200, -57), (3100, 113),
@@ -21,19 +27,19 @@ def sound(media, name: str, rate: int, seconds: float, *extra: str):
     """A small picture with steady, unrepeatable sound."""
     noise = f"aevalsrc='{CHIRPS}':s={rate}:d={seconds}"
     return media.make(
-        name, *"-f lavfi -i color=s=64x64:r=25:d=8 -f lavfi -i".split(), noise,
-        *"-c:v libx264 -preset ultrafast -threads 1 -ac 2".split(), *extra,
+        name, *words("-f lavfi -i color=s=64x64:r=25:d=8 -f lavfi -i"), noise,
+        *words("-c:v libx264 -preset ultrafast -threads 1 -ac 2"), *extra,
     )  # fmt: skip
 
 
 def click(media, name: str, at_s: float, delay_s: float, *extra: str):
-    """Silence with one click `at_s` after the start of the file; its sound starts `delay_s` late."""
+    """Silence with one click `at_s` after the start; the sound itself starts `delay_s` late."""
     place = round((at_s - delay_s) * RATE)
     tone = f"aevalsrc='if(between(n,{place},{place + 9}),0.9,0)':s={RATE}:d=6"
     return media.make(
-        name, *"-f lavfi -i color=s=64x64:r=25:d=7".split(),
+        name, *words("-f lavfi -i color=s=64x64:r=25:d=7"),
         *("-itsoffset", str(delay_s), "-f", "lavfi", "-i", tone),
-        *"-c:v libx264 -preset ultrafast -threads 1 -c:a flac -strict -2".split(), *extra,
+        *words("-c:v libx264 -preset ultrafast -threads 1 -c:a flac -strict -2"), *extra,
     )  # fmt: skip
 
 
@@ -113,14 +119,11 @@ async def test_sound_without_a_single_frame_does_not_hinder_the_picture(
     path = media.numbered("constant.mp4", "25", 150)
     silent = media.make(
         "no-packets.mp4", "-i", str(path),
-        *"-f lavfi -i anullsrc=r=48000:cl=stereo -t 6 -c:v copy -c:a aac".split(),
+        *words("-f lavfi -i anullsrc=r=48000:cl=stereo -t 6 -c:v copy -c:a aac"),
     )  # fmt: skip
-    damaged = bytearray(silent.read_bytes())
-    place = damaged.index(b"stsz", damaged.index(b"soun")) + 12
-    assert int.from_bytes(damaged[place + 4 : place + 8], "big") == 0 or place
     target = tmp_path / "damaged-sound.mp4"
     # Without its sample description the sound cannot be decoded at all.
-    target.write_bytes(bytes(damaged).replace(b"esds", b"free"))
+    target.write_bytes(silent.read_bytes().replace(b"esds", b"free"))
     task = make_task(target, "25", 50, [25], audio_first=94, audio_segments=[47])
     made = await bench.encode(target, task)
     pictures = next(segment for segment in made if segment.rendition == "180p")
@@ -141,5 +144,5 @@ async def test_picture_and_sound_of_a_chunk_come_from_one_run(media, make_task, 
 
 
 def test_frame_of_silence_is_what_the_encoder_makes_of_silence(media):
-    made = media.run(*"-f lavfi -i anullsrc=r=48000:cl=stereo -t 0.5 -c:a aac -f adts -".split())
+    made = media.run(*words("-f lavfi -i anullsrc=r=48000:cl=stereo -t 0.5 -c:a aac -f adts -"))
     assert made.endswith(SILENT_AAC_FRAME)

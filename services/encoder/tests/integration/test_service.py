@@ -1,0 +1,127 @@
+"""The encoder as a process, beside a real NATS server."""
+
+import asyncio
+import os
+import signal
+import sys
+from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import imageio_ffmpeg
+import pytest
+
+from reelay.common.events import EncodeChunk, EncoderAlive, SegmentFailed, SegmentReady
+from reelay.common.messaging import Messaging
+from reelay.common.storage import open_store
+from reelay.common.streams import declare_streams
+from reelay.common.testing.servers import Program, free_port
+
+pytestmark = pytest.mark.integration
+
+
+class Encoder:
+    """The service's process."""
+
+    def __init__(self, nats_url: str, store: Path) -> None:
+        self.environment = {
+            **os.environ,
+            "ENCODER_NATS_URL": nats_url,
+            "ENCODER_STORE_URL": f"file://{store}",
+            "ENCODER_PORT": str(free_port()),
+            "ENCODER_FFMPEG": imageio_ffmpeg.get_ffmpeg_exe(),
+            "ENCODER_THREADS": "2",
+        }
+        self.process: Process | None = None
+
+    async def start(self) -> None:
+        argv = [sys.executable, "-m", "reelay.encoder"]
+        self.process = await asyncio.create_subprocess_exec(*argv, env=self.environment)
+
+    async def stop(self, number: signal.Signals) -> int:
+        assert self.process is not None
+        if self.process.returncode is None:
+            self.process.send_signal(number)
+        return await self.process.wait()
+
+
+@pytest.fixture
+async def encoder(nats: Program, tmp_path: Path) -> AsyncIterator[Encoder]:
+    service = Encoder(nats.url, tmp_path / "objects")
+    await service.start()
+    yield service
+    await service.stop(signal.SIGKILL)
+
+
+async def hear_first(messaging: Messaging, message: type[EncoderAlive]) -> EncoderAlive:
+    subscription = await messaging.client.subscribe(message.subject)
+    heard = await subscription.next_msg(timeout=30)
+    await subscription.unsubscribe()
+    return message.model_validate_json(heard.data)
+
+
+async def facts(messaging: Messaging, subject: str, count: int) -> list[bytes]:
+    subscription = await messaging.jetstream.pull_subscribe(subject, stream="EVENTS")
+    found: list[bytes] = []
+    async with asyncio.timeout(60):
+        while len(found) < count:
+            for message in await subscription.fetch(count, timeout=30):
+                found.append(message.data)
+                await message.ack()
+    await subscription.unsubscribe()
+    return found
+
+
+async def test_chunk_becomes_announced_segments(media, make_task, encoder, messaging, tmp_path):
+    await messaging.broker.connect()
+    alive = await hear_first(messaging, EncoderAlive)
+    assert alive.providers == ["software"]
+    await declare_streams(messaging.jetstream)
+    store = open_store(f"file://{tmp_path}/objects")
+    path = media.numbered("constant.mp4", "25", 150)
+    task: EncodeChunk = make_task(path, "25", 25, [25, 50], sizes=[(320, 180), (160, 90)])
+    await store.put(task.source.key, path)
+    await messaging.publish(task)
+    bodies = await facts(messaging, SegmentReady.subject, 4)
+    ready = [SegmentReady.model_validate_json(body) for body in bodies]
+    assert {(r.rendition, r.number) for r in ready} == {
+        ("180p", 1), ("180p", 2), ("90p", 1), ("90p", 2),
+    }  # fmt: skip
+    assert [r.last_of_task for r in ready] == [False, False, False, True]
+    for one in ready:
+        assert (await store.head(one.staging_key)).size_bytes == one.size_bytes
+    assert await encoder.stop(signal.SIGTERM) == 0
+
+
+async def test_killed_encoder_s_chunk_is_finished_by_the_next(
+    media, make_task, encoder, messaging, tmp_path
+):
+    await messaging.broker.connect()
+    await hear_first(messaging, EncoderAlive)
+    store = open_store(f"file://{tmp_path}/objects")
+    source = ["-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=13"]
+    path = media.make("moving.mp4", *source, "-c:v", "libx264", "-preset", "ultrafast")
+    task: EncodeChunk = make_task(path, "25", 0, [25, 25, 50, 100, 100], sizes=[(640, 360)])
+    await store.put(task.source.key, path)
+    await messaging.publish(task)
+    await facts(messaging, SegmentReady.subject, 1)
+    await encoder.stop(signal.SIGKILL)
+    await encoder.start()
+    bodies = await facts(messaging, SegmentReady.subject, 5)
+    numbers = {SegmentReady.model_validate_json(body).number for body in bodies}
+    assert numbers == {1, 2, 3, 4, 5}
+
+
+async def test_hopeless_chunk_is_announced_as_failed(make_task, encoder, messaging, tmp_path):
+    await messaging.broker.connect()
+    await hear_first(messaging, EncoderAlive)
+    store = open_store(f"file://{tmp_path}/objects")
+    playlist = tmp_path / "video.mp4"
+    playlist.write_text("#EXTM3U\n")
+    task: EncodeChunk = make_task(playlist, demuxer="hls")
+    await store.put(task.source.key, playlist)
+    await messaging.publish(task)
+    (body,) = await facts(messaging, SegmentFailed.subject, 1)
+    failed = SegmentFailed.model_validate_json(body)
+    assert failed.task_id == task.task_id
+    assert "hls" in failed.reason

@@ -1,0 +1,160 @@
+"""The command line follows from the task alone."""
+
+from uuid import UUID
+
+import pytest
+
+from reelay.common.events import (
+    EncodeChunk,
+    Lane,
+    SegmentSpec,
+    SourceSpec,
+    VideoConstants,
+    VideoOutput,
+)
+from reelay.encoder.adapters.source_reader import parse_range
+from reelay.encoder.domain.command import Machine, ffmpeg_arguments
+from reelay.encoder.domain.remainder import remainder
+from reelay.encoder.domain.source import ForbiddenSourceError, SourceInput, UnplayableTaskError
+
+MACHINE = Machine(threads=2, tonemap=True)
+PLACE = SourceInput("file:/store/sources/x", "file")
+
+
+def task(**changes: object) -> EncodeChunk:
+    source = {
+        "key": "sources/x", "demuxer": "mov", "video_stream": 0, "audio_stream": 1,
+        "preroll_s": 0.5,
+    }  # fmt: skip
+    made = EncodeChunk(
+        task_id=UUID(int=1),
+        package_id="p",
+        lane=Lane.LADDER,
+        provider="software",
+        source=SourceSpec.model_validate(source),
+        fps_num=30000,
+        fps_den=1001,
+        constants=VideoConstants(
+            preset="veryfast", crf=23, profile="high", gop_frames=120, refs=3, bframes=3
+        ),
+        video=[
+            VideoOutput(rendition="360p", width=640, height=360, maxrate_bps=900_000, level="3.0")
+        ],
+        segments=[
+            SegmentSpec(number=3, first_frame=60, frames=60),
+            SegmentSpec(number=4, first_frame=120, frames=120),
+        ],
+        audio_rendition="audio",
+        audio_segments=[SegmentSpec(number=3, first_frame=94, frames=94)],
+    )
+    return made.model_copy(update=changes)
+
+
+def arguments(chunk: EncodeChunk, place: SourceInput | None = PLACE) -> list[str]:
+    return ffmpeg_arguments(chunk, place, {"360p": "pipe:7", "audio": "pipe:8"}, MACHINE)
+
+
+def after(argv: list[str], option: str) -> list[str]:
+    return [argv[i + 1] for i, word in enumerate(argv) if word == option]
+
+
+def test_every_input_is_forced_and_confined():
+    argv = arguments(task())
+    assert after(argv, "-i") == [PLACE.url, PLACE.url]
+    assert after(argv, "-protocol_whitelist") == ["file", "file"]
+    assert after(argv, "-f")[:2] == ["mov", "mov"]
+    assert "-nostdin" in argv
+
+
+def test_decoding_begins_before_the_chunk():
+    later = [SegmentSpec(number=5, first_frame=188, frames=94)]
+    video, audio = after(arguments(task(audio_segments=later)), "-ss")
+    assert float(video) == pytest.approx(60 * 1001 / 30000 - 0.5)
+    assert float(audio) == 2  # a second before 3 s, the last whole one before frame 184
+
+
+def test_chunk_at_the_start_is_not_sought_and_held_back():
+    first = task(segments=[SegmentSpec(number=1, first_frame=0, frames=30)], audio_rendition=None)
+    argv = arguments(first)
+    assert "-ss" not in argv
+    assert "fps=30000/1001:start_time=0" in after(argv, "-filter_complex")[0]
+
+
+def test_keyframes_are_forced_at_segment_starts():
+    assert after(arguments(task()), "-force_key_frames") == ["expr:eq(n,0)+eq(n,60)"]
+
+
+def test_encoder_settings_do_not_depend_on_the_chunk():
+    one = arguments(task())
+    two = arguments(task(segments=[SegmentSpec(number=9, first_frame=600, frames=5)]))
+    for option in ("-g", "-refs", "-bf", "-maxrate", "-bufsize", "-level:v", "-x264-params"):
+        assert after(one, option) == after(two, option)
+    assert after(one, "-bufsize") == after(one, "-maxrate") == ["900000"]
+
+
+def test_deinterlacing_and_tone_mapping_come_once_before_the_split():
+    source = task().source.model_copy(update={"deinterlace": True, "hdr": True})
+    graph = after(arguments(task(source=source)), "-filter_complex")[0]
+    assert (
+        graph.index("bwdif") < graph.index("fps=") < graph.index("tonemap") < graph.index("split")
+    )
+    assert graph.count("bwdif") == graph.count("tonemap=") == 1
+
+
+def test_without_a_source_nothing_is_read():
+    argv = arguments(task(), None)
+    assert "-i" not in argv
+    assert "color=c=black" in after(argv, "-filter_complex")[0]
+    assert "anullsrc" in after(argv, "-filter_complex")[0]
+
+
+@pytest.mark.parametrize("demuxer", ["hls", "concat", "dash", "lavfi", "hls,applehttp", "-i"])
+def test_formats_that_name_other_files_are_forbidden(demuxer):
+    source = task().source.model_copy(update={"demuxer": demuxer})
+    with pytest.raises(ForbiddenSourceError):
+        arguments(task(source=source))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"video": [], "audio_rendition": None},
+        {"constants": None},
+        {"segments": []},
+        {"provider": "abacus"},
+        {"audio_segments": []},
+        {"segments": [SegmentSpec(number=1, first_frame=0, frames=121)]},
+        {"segments": [SegmentSpec(number=1, first_frame=0, frames=5),
+                      SegmentSpec(number=2, first_frame=6, frames=5)]},
+    ],
+)  # fmt: skip
+def test_task_that_contradicts_itself_is_refused(changes):
+    with pytest.raises(UnplayableTaskError):
+        arguments(task(**changes))
+
+
+def test_remainder_asks_for_what_did_not_come():
+    chunk = task()
+    rest = remainder(chunk, {"360p": chunk.segments[1:], "audio": chunk.audio_segments})
+    assert [[s.number for s in part.segments] for part in rest if part.video] == [[4]]
+    assert [part.audio_rendition for part in rest] == [None, "audio"]
+    assert remainder(chunk, {"360p": [], "audio": []}) == []
+
+
+@pytest.mark.parametrize(
+    ("header", "span"),
+    [
+        (None, (0, 100)),
+        (b"bytes=0-", (0, 100)),
+        (b"bytes=10-19", (10, 20)),
+        (b"bytes=90-500", (90, 100)),
+        (b"bytes=-10", (90, 100)),
+        (b"bytes=100-", None),
+        (b"bytes=5-4", None),
+        (b"bytes=-", None),
+        (b"bytes=0-1,3-4", None),
+        (b"lines=1-2", None),
+    ],
+)
+def test_ranges(header, span):
+    assert parse_range(header, 100) == span
