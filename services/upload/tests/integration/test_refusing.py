@@ -38,7 +38,7 @@ async def test_text_renamed_to_mp4_is_refused_and_removed(system: System, store_
 
 
 async def test_large_refused_body_still_gets_its_answer(system: System) -> None:
-    data = b"PK\x03\x04" + movie(3 * PART)
+    data = b"PK\x03\x04" + movie(8 * PART)
     path = await system.client.create(len(data))
     response = await system.client.patch(path, 0, data)
     assert response.status_code == 415

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import suppress
+from http import HTTPStatus
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,10 +27,14 @@ class TusMiddleware:
         # Who asks before sending (Expect: 100-continue) will not send after a refusal.
         body = _Body(receive, comes=_has_body(headers) and b"expect" not in headers)
 
+        lingers = False
+
         async def send_versioned(message: Message) -> None:
+            nonlocal lingers
             if message["type"] == "http.response.start":
-                _add_headers(message)
-            if message["type"] != "http.response.body" or not body.unread:
+                lingers = body.unread and _is_refusal(message["status"])
+                _add_headers(message, open_end=lingers)
+            if message["type"] != "http.response.body" or not lingers:
                 await send(message)
                 return
             await send({**message, "more_body": True})
@@ -41,14 +46,23 @@ class TusMiddleware:
         await self._app(scope, body.receive, send_versioned)
 
 
+def _is_refusal(status: int) -> bool:
+    """Tell whether the client may still be sending in good faith, unlike one that fell silent."""
+    return 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
+
+
 def _has_body(headers: dict[bytes, bytes]) -> bool:
     return b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
 
 
-def _add_headers(message: Message) -> None:
+def _add_headers(message: Message, *, open_end: bool) -> None:
     headers = [*message["headers"], (b"tus-resumable", VERSION.encode())]
-    if not any(name.lower() == b"cache-control" for name, _ in headers):
+    names = {name.lower() for name, _ in headers}
+    if b"cache-control" not in names:
         headers.append((b"cache-control", b"no-store"))
+    if open_end:
+        # At the end of a known length the server closes the connection, whatever still comes in.
+        headers = [(name, value) for name, value in headers if name.lower() != b"content-length"]
     message["headers"] = headers
 
 
