@@ -114,23 +114,31 @@ async def test_sound_that_ends_early_is_followed_by_silence(media, make_task, be
         assert max(map(abs, samples[-40 * 1024 :])) < 20
 
 
-async def test_sound_without_a_single_frame_does_not_hinder_the_picture(
-    media, make_task, bench, tmp_path
-):
-    path = media.numbered("constant.mp4", "25", 150)
-    silent = media.make(
-        "no-packets.mp4", "-i", str(path),
-        *words("-f lavfi -i anullsrc=r=48000:cl=stereo -t 6 -c:v copy -c:a aac"),
-    )  # fmt: skip
-    target = tmp_path / "damaged-sound.mp4"
-    # Without its sample description the sound cannot be decoded at all.
-    target.write_bytes(silent.read_bytes().replace(b"esds", b"free"))
-    task = make_task(target, "25", 50, [25], audio_first=94, audio_segments=[47])
-    made = await bench.encode(target, task)
-    pictures = next(segment for segment in made if segment.rendition == "180p")
-    assert media.numbers(pictures.data) == list(range(50, 75))
-    audio = next(segment for segment in made if segment.rendition == "audio")
-    assert max(map(abs, media.samples(audio.data))) < 20
+async def damaged(media, make_task, bench, kind: str):
+    """Encode a chunk of a source whose packets of one kind ("v" or "a") are noise."""
+    picture = media.numbered("constant.mp4", "25", 150)
+    tone = words("-f lavfi -i sine=sample_rate=48000 -t 6 -c:v copy -c:a aac")
+    whole = media.make("with-tone.mp4", "-i", str(picture), *tone)
+    noise = words(f"-c copy -bsf:{kind} noise=amount=1")
+    path = media.make(f"damaged-{kind}.mp4", "-i", str(whole), *noise)
+    task = make_task(path, "25", 50, [25], audio_first=94, audio_segments=[47])
+    made = {segment.rendition: segment for segment in await bench.encode(path, task)}
+    return made["180p"], made["audio"]
+
+
+async def test_damaged_sound_does_not_hinder_the_picture(media, make_task, bench):
+    picture, audio = await damaged(media, make_task, bench, "a")
+    assert media.numbers(picture.data) == list(range(50, 75))
+    assert not picture.warnings
+    assert len(media.samples(audio.data)) == 47 * 1024
+
+
+async def test_damaged_picture_does_not_hinder_the_sound(media, make_task, bench):
+    picture, audio = await damaged(media, make_task, bench, "v")
+    assert media.numbers(picture.data) == [0] * 25
+    assert picture.warnings
+    assert max(map(abs, media.samples(audio.data))) > 2000
+    assert not audio.warnings
 
 
 async def test_picture_and_sound_of_a_chunk_come_from_one_run(media, make_task, bench):
