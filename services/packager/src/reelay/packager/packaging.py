@@ -21,7 +21,7 @@ from reelay.packager.bookkeeping import Bookkeeping, StoredSegment
 from reelay.packager.domain import boxes
 from reelay.packager.domain.manifests import frame_ticks
 from reelay.packager.domain.outcome import StoredObject
-from reelay.packager.domain.plan import Plan, Rendition
+from reelay.packager.domain.plan import REORDER_FRAMES, Plan, Rendition
 
 BATCH = 16
 
@@ -116,8 +116,10 @@ class Packaging:
         rendition = plan.rendition(ready.rendition)
         check_against_plan(plan, rendition, ready.number, segment)
         end = rendition.spans[-1].first + rendition.spans[-1].frames
-        init = boxes.normalise_init(segment.init, end * frame_ticks(plan, rendition))
-        media = boxes.number_fragment(segment.media, ready.number)
+        ticks = frame_ticks(plan, rendition)
+        delay = REORDER_FRAMES * ticks if rendition.rung else 0
+        init = boxes.finish_init(segment.init, duration=end * ticks, reorder_delay=delay)
+        media = boxes.finish_fragment(segment.media, number=ready.number, reorder_delay=delay)
         folder = f"packages/{ready.package_id}"
         init_object, media_object = await asyncio.gather(
             self._put(folder, rendition.init_path, init),

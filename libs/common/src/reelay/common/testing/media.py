@@ -7,6 +7,7 @@ tells which picture it is. Sound clicks for 5 ms at every whole second.
 import hashlib
 import os
 import subprocess
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -108,18 +109,30 @@ class Media:
         return path
 
 
-def read_numbers(source: str, *options: str, stream: int = 0) -> list[int]:
-    """Decode a video stream of a file or URL; return the number of each picture.
+def read_numbers(source: str) -> list[int]:
+    """Decode the first video stream of a file or URL; return the number of each picture."""
+    return read_all_numbers(source, 1)[0]
 
-    Raises RuntimeError when the decoder has anything to complain of.
+
+def read_all_numbers(source: str, count: int) -> list[list[int]]:
+    """Decode `count` video streams of a file or URL; return the picture numbers of each.
+
+    Raises RuntimeError when the decoder has anything to complain of. All streams are decoded at
+    once: FFmpeg complains of the variants of a playlist that are left out.
     """
-    argv = [ffmpeg_binary(), "-v", "error", *options, "-i", source, "-map", f"0:v:{stream}", "-vf",
-            f"scale={BITS}:1:flags=area,format=gray", "-fps_mode", "passthrough",
-            "-f", "rawvideo", "-"]  # fmt: skip
-    done = subprocess.run(argv, check=True, capture_output=True)
-    if done.stderr.strip():
-        raise RuntimeError(done.stderr.decode(errors="replace"))
-    pictures = [done.stdout[i : i + BITS] for i in range(0, len(done.stdout), BITS)]
+    argv = [ffmpeg_binary(), "-v", "error", "-y", "-i", source]
+    with tempfile.TemporaryDirectory() as folder:
+        for stream in range(count):
+            argv += ["-map", f"0:v:{stream}", "-vf", f"scale={BITS}:1:flags=area,format=gray"]
+            argv += ["-fps_mode", "passthrough", "-f", "rawvideo", f"{folder}/{stream}"]
+        done = subprocess.run(argv, check=False, capture_output=True)
+        if done.returncode != 0 or done.stderr.strip():
+            raise RuntimeError(done.stderr.decode(errors="replace"))
+        return [_numbers((Path(folder) / str(stream)).read_bytes()) for stream in range(count)]
+
+
+def _numbers(gray: bytes) -> list[int]:
+    pictures = [gray[i : i + BITS] for i in range(0, len(gray), BITS)]
     return [sum((column > 127) << (BITS - 1 - i) for i, column in enumerate(p)) for p in pictures]
 
 

@@ -1,8 +1,9 @@
 """The few ISO BMFF boxes (ISO/IEC 14496-12) that are read or made alike after Shaka Packager."""
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from reelay.common.errors import PermanentError
 
@@ -49,31 +50,97 @@ def walk(data: bytes | bytearray, start: int = 0, end: int | None = None) -> Ite
         position += size
 
 
-def normalise_init(data: bytes, duration: int) -> bytes:
-    """Return an init segment without times of day, with the planned `duration` in its `mehd`.
+def finish_init(data: bytes, *, duration: int, reorder_delay: int) -> bytes:
+    """Return a rendition's init segment: the same bytes, whichever chunk it was made from.
 
-    `duration` in the movie timescale. Init segments of one rendition, made from any of its
-    chunks, then are the same bytes.
+    Times of day are zeroed and `mehd` holds the planned `duration`. A `reorder_delay` is taken back
+    by an edit list of one endless entry (ISO/IEC 23000-19, 7.5.13). Both in the track's timescale,
+    which is the movie's.
     """
-    result = bytearray(data)
-    for box in walk(data):
-        version = data[box.payload] if box.payload < box.end else 0
-        if box.kind in (b"mvhd", b"tkhd", b"mdhd"):
-            length = 16 if version == 1 else 8
-            result[box.payload + 4 : box.payload + 4 + length] = bytes(length)
-        elif box.kind == b"mehd":
-            form = ">Q" if version == 1 else ">I"
-            struct.pack_into(form, result, box.payload + 4, duration)
+
+    def finish(kind: bytes, payload: bytes) -> bytes:
+        wide = payload[:1] == b"\1"
+        if kind in (b"mvhd", b"tkhd", b"mdhd"):
+            length = 16 if wide else 8
+            return payload[:4] + bytes(length) + payload[4 + length :]
+        if kind == b"mehd":
+            return payload[:4] + struct.pack(">Q" if wide else ">I", duration)
+        return payload
+
+    init = _rebuild(data, finish)
+    if not reorder_delay:
+        return init
+    entry = struct.pack(">IIIiI", 0, 1, 0, reorder_delay, 1 << 16)
+    edits = _box(b"edts", _box(b"elst", entry))
+    return _rebuild(init, lambda _, payload: payload, after_header={b"trak": edits})
+
+
+def finish_fragment(data: bytes, *, number: int, reorder_delay: int) -> bytes:
+    """Return a media segment with its number in `mfhd` and composition offsets that are positive.
+
+    Every offset grows by `reorder_delay`, which the edit list takes back: FFmpeg's demuxer shifts
+    a fragment with negative offsets by its own largest one, differently for each. `sidx` is left
+    out, for it would tell times before the edit list. Raises MalformedBoxesError when a frame is
+    reordered farther than that.
+    """
+
+    def finish(kind: bytes, payload: bytes) -> bytes | None:
+        if kind == b"sidx":
+            return None
+        if kind == b"mfhd":
+            return payload[:4] + struct.pack(">I", number)
+        if kind == b"trun" and reorder_delay:
+            return _delay_composition(payload, reorder_delay)
+        return payload
+
+    return _rebuild(data, finish)
+
+
+def _delay_composition(trun: bytes, delay: int) -> bytes:
+    """Add `delay` to every composition offset of a `trun` (ISO/IEC 14496-12, 8.8.8)."""
+    flags = int.from_bytes(trun[1:4], "big")
+    (samples,) = struct.unpack_from(">I", trun, 4)
+    position = 8 + 4 * bool(flags & 0x1) + 4 * bool(flags & 0x4)
+    before = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400))
+    if not flags & 0x800:
+        raise MalformedBoxesError
+    result = bytearray(trun)
+    for _ in range(samples):
+        (offset,) = struct.unpack_from(">i", trun, position + before)
+        if offset + delay < 0:
+            raise MalformedBoxesError
+        struct.pack_into(">i", result, position + before, offset + delay)
+        position += before + 4
     return bytes(result)
 
 
-def number_fragment(data: bytes, number: int) -> bytes:
-    """Return a media segment whose `mfhd` carries its segment number."""
-    result = bytearray(data)
-    for box in walk(data):
-        if box.kind == b"mfhd":
-            struct.pack_into(">I", result, box.payload + 4, number)
-    return bytes(result)
+def _rebuild(
+    data: bytes,
+    finish: Callable[[bytes, bytes], bytes | None],
+    after_header: Mapping[bytes, bytes] = MappingProxyType({}),
+) -> bytes:
+    """Return boxes with new payloads, without those that `finish` has none for.
+
+    `after_header` names containers that get another box after their first.
+    """
+    result, position = b"", 0
+    while position < len(data):
+        box = next(walk(data, position))
+        payload = data[box.payload : box.end]
+        if box.kind in CONTAINERS:
+            payload = _rebuild(payload, finish, after_header)
+            if extra := after_header.get(box.kind):
+                first = next(walk(payload)).end
+                payload = payload[:first] + extra + payload[first:]
+            result += _box(box.kind, payload)
+        elif (changed := finish(box.kind, payload)) is not None:
+            result += _box(box.kind, changed)
+        position = box.end
+    return result
+
+
+def _box(kind: bytes, payload: bytes) -> bytes:
+    return struct.pack(">I4s", 8 + len(payload), kind) + payload
 
 
 def fragment_facts(data: bytes) -> FragmentFacts:

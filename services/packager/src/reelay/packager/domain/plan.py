@@ -17,6 +17,9 @@ AUDIO_CODEC = "mp4a.40.2"
 AUDIO_ONLY_RATE = Fraction(25)
 """Grid on which audio is cut when there is no video."""
 
+REORDER_FRAMES = 2
+"""How far x264 reorders frames with three B-frames and a pyramid; the delay of every track."""
+
 RULES: dict[str, Any] = {
     "revision": 1,
     "timeline": "1-1-2-4",
@@ -24,6 +27,7 @@ RULES: dict[str, Any] = {
     "video": {
         "codec": "h264", "preset": "veryfast", "crf": 23, "profile": "high",
         "refs": REFERENCE_FRAMES, "bframes": 3, "vbv_init": 0.5, "bufsize_s": 1,
+        "reorder": REORDER_FRAMES,
     },
     "audio": {"codec": "aac-lc", "bitrate_bps": AUDIO_BITRATE_BPS, "rate_hz": 48000, "channels": 2},
 }  # fmt: skip

@@ -1,0 +1,1 @@
+"""What is claimed, measured, beside its comparison partner in the same run."""

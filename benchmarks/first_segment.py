@@ -1,0 +1,69 @@
+"""From the last uploaded byte to the first segment of the lowest rung, with its sound, served."""
+
+import threading
+import time
+
+import httpx
+
+from benchmarks.machine import Figure
+from benchmarks.plain import segment_s
+from benchmarks.sources import film, unlike_others
+from benchmarks.system import System, running, upload, wait_for_plan
+
+
+def first_segments_s(system: System, client: httpx.Client, ended_at: float, base: str) -> float:
+    """Fetch the first segments of the lowest rung and of the sound; return when both are here."""
+    arrived: list[float] = []
+
+    def fetch(path: str) -> None:
+        with httpx.Client(base_url=system.url, timeout=60) as own:
+            while (answer := own.get(f"{base}/{path}")).status_code == 503:
+                continue
+            answer.raise_for_status()
+            arrived.append(time.monotonic())
+
+    threads = [
+        threading.Thread(target=fetch, args=(path,))
+        for path in ("video/360p/1.m4s", "audio/main/1.m4s")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if len(arrived) != 2:
+        raise RuntimeError("a segment did not arrive")
+    return max(arrived) - ended_at
+
+
+def measure(seconds: int = 60, runs: int = 10) -> list[Figure]:
+    """Measure `runs` uploads of a film, each beside FFmpeg and Shaka Packager by hand."""
+    source = film(seconds)
+    ours, theirs = [], []
+    with running() as system, system.client() as client:
+        for number in range(runs):
+            sent = upload(client, source, f"first {number}", unlike_others())
+            video = wait_for_plan(client, sent.video_id)
+            base = f"/api/v1/content/{video['package_id']}"
+            ours.append(first_segments_s(system, client, sent.ended_at, base))
+            recipe = client.get(f"{base}/plan.json").json()["recipe"]
+            client.delete(f"/api/v1/videos/{sent.video_id}").raise_for_status()
+            _wait_until_idle(system)
+            theirs.append(segment_s(source, recipe, 0, 25))
+    name = f"{seconds} s of 1080p25: last byte → first segment and sound"
+    ratios = [a / b for a, b in zip(ours, theirs, strict=True)]
+    return [
+        Figure(name, "s", ours),
+        Figure("FFmpeg and Shaka Packager by hand for the same", "s", theirs),
+        Figure("ratio of the two", "", ratios),
+    ]
+
+
+def _wait_until_idle(system: System) -> None:
+    """Wait until less than a tenth of a core is used."""
+    end = time.monotonic() + 120
+    while time.monotonic() < end:
+        before, began = system.cpu_s(), time.monotonic()
+        time.sleep(1.0)
+        if (system.cpu_s() - before) / (time.monotonic() - began) < 0.1:
+            return
+    raise RuntimeError("the system does not come to rest")

@@ -1,0 +1,33 @@
+"""CPU time of the whole pipeline for one film ÷ that of one plain FFmpeg of the same ladder."""
+
+from benchmarks.machine import Figure
+from benchmarks.plain import ladder_cpu_s
+from benchmarks.sources import film, unlike_others
+from benchmarks.system import running, upload, wait_for_plan, wait_for_state
+
+TARGET = 1.15
+
+
+def measure(seconds: int = 60, runs: int = 1) -> list[Figure]:
+    """Measure `runs` pairs, alternating."""
+    source = film(seconds)
+    ratios, ours, theirs = [], [], []
+    with running() as system, system.client() as client:
+        for number in range(runs):
+            before = system.cpu_s()
+            sent = upload(client, source, f"cpu {number}", unlike_others())
+            package_id = wait_for_plan(client, sent.video_id)["package_id"]
+            recipe = client.get(f"/api/v1/content/{package_id}/plan.json").json()["recipe"]
+            video = wait_for_state(client, sent.video_id, "ready")
+            if video["state"] != "ready":
+                raise RuntimeError(video["reason"])
+            ours.append(system.cpu_s() - before)
+            theirs.append(ladder_cpu_s(source, recipe))
+            ratios.append(ours[-1] / theirs[-1])
+    name = f"{seconds} s of 1080p25, whole ladder"
+    ratio = Figure(f"{name}: Reelay ÷ plain FFmpeg", "CPU ratio", ratios, f"≤ {TARGET}")
+    return [
+        Figure(f"{name}: Reelay, all processes", "CPU s", ours),
+        Figure(f"{name}: plain FFmpeg", "CPU s", theirs),
+        Figure(ratio.name, ratio.unit, ratios, ratio.target, ratio.median <= TARGET),
+    ]

@@ -1,0 +1,74 @@
+"""The comparison partners: FFmpeg and Shaka Packager called by hand with the same settings."""
+
+import os
+import subprocess
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from reelay.common.testing.media import ffmpeg_binary, shaka_binary
+
+
+def video_options(rendition: dict[str, Any], rules: dict[str, Any], gop: int) -> list[str]:
+    """Return FFmpeg's options for one rung as the recipe has them."""
+    rate = rendition["maxrate_bps"]
+    return [
+        "-c:v", "libx264", "-preset", rules["preset"], "-crf", str(rules["crf"]),
+        "-maxrate", str(rate), "-bufsize", str(rate), "-profile:v", rules["profile"],
+        "-level", rendition["level"], "-g", str(gop), "-refs", str(rules["refs"]),
+        "-bf", str(rules["bframes"]), "-sc_threshold", "0", "-x264-params", "vbv-init=0.5",
+    ]  # fmt: skip
+
+
+def ladder_cpu_s(source: Path, recipe: dict[str, Any]) -> float:
+    """Return the CPU time of one plain FFmpeg that makes the whole ladder, in seconds."""
+    rungs = recipe["ladder"]
+    split = f"[0:v]split={len(rungs)}" + "".join(f"[s{i}]" for i in range(len(rungs)))
+    scales = [f"[s{i}]scale={r['width']}:{r['height']}[v{i}]" for i, r in enumerate(rungs)]
+    gop = 4 * round(recipe["rate"][0] / recipe["rate"][1])
+    with tempfile.TemporaryDirectory() as folder:
+        argv = [ffmpeg_binary(), "-v", "error", "-i", str(source),
+                "-filter_complex", ";".join([split, *scales])]  # fmt: skip
+        for i, rung in enumerate(rungs):
+            argv += ["-map", f"[v{i}]", *video_options(rung, recipe["video"], gop)]
+            argv += [f"{folder}/{i}.mp4"]
+        argv += ["-map", "0:a:0", "-c:a", "aac", "-b:a", "128k", "-ar", "48000", "-ac", "2"]
+        process = subprocess.Popen([*argv, f"{folder}/audio.mp4"])
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            raise RuntimeError("plain FFmpeg failed")
+    return usage.ru_utime + usage.ru_stime
+
+
+def segment_s(source: Path, recipe: dict[str, Any], first_frame: int, frames: int) -> float:
+    """Return the wall time that FFmpeg and then Shaka Packager need for one low segment.
+
+    The video of the lowest rung and its sound, by hand, one after the other.
+    """
+    rung, rules = recipe["ladder"][0], recipe["video"]
+    rate = recipe["rate"][0] / recipe["rate"][1]
+    start = first_frame / rate
+    seek = ["-ss", f"{start:.6f}"] if first_frame else []
+    with tempfile.TemporaryDirectory() as folder:
+        video, audio = f"{folder}/v.mp4", f"{folder}/a.mp4"
+        flags = "+frag_keyframe+empty_moov+default_base_moof"
+        began = time.monotonic()
+        subprocess.run(
+            [ffmpeg_binary(), "-v", "error", *seek, "-i", str(source), "-map", "0:v:0", "-vf",
+             f"scale={rung['width']}:{rung['height']}", "-frames:v", str(frames),
+             *video_options(rung, rules, 4 * round(rate)), "-movflags", flags, video,
+             "-map", "0:a:0", "-t", f"{frames / rate:.3f}", "-c:a", "aac", "-b:a", "128k",
+             "-ar", "48000", "-ac", "2", "-movflags", flags, audio],
+            check=True,
+        )  # fmt: skip
+        subprocess.run(
+            [shaka_binary(), "--quiet", "--segment_duration", "1000",
+             f"in={video},stream=video,init_segment={folder}/vi.mp4,"
+             f"segment_template={folder}/v$Number$.m4s",
+             f"in={audio},stream=audio,init_segment={folder}/ai.mp4,"
+             f"segment_template={folder}/a$Number$.m4s"],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        return time.monotonic() - began
