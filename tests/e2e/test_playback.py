@@ -139,7 +139,9 @@ def test_every_rendition_shows_the_right_pictures_at_the_right_times(
     aac = Fraction(1024, 48000)
     check_timestamps(package.track(audio), aac, -(-Fraction(count / actual) // aac))
     for url in (package.hls, package.dash):
-        for second, click in enumerate(click_times_s(url)[1:], 1):
+        clicks = [click for click in click_times_s(url) if click > 0.5]  # AAC fades in at 0
+        assert len(clicks) == 11
+        for second, click in enumerate(clicks, 1):
             assert abs(click - second) < CLICK_TOLERANCE_S
 
 

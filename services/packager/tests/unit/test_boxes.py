@@ -52,6 +52,14 @@ def test_fragment_gets_its_number_and_positive_composition_offsets() -> None:
     assert finish_fragment(raw, number=7, reorder_delay=2) == fragment(7, 50, [2, 5, 1, 0])
 
 
+def test_fragment_without_reordered_frames_gets_the_same_delay() -> None:
+    tfdt = box(b"tfdt", struct.pack(">II", 0, 0))
+    bare = box(b"trun", struct.pack(">IIIII", 1 << 24 | 0x201, 2, 60, 100, 100))
+    full = box(b"trun", struct.pack(">IIIIiIi", 1 << 24 | 0xA01, 2, 68, 100, 2, 100, 2))
+    finished = finish_fragment(box(b"moof", box(b"traf", tfdt + bare)), number=1, reorder_delay=2)
+    assert finished == box(b"moof", box(b"traf", tfdt + full))
+
+
 def test_frame_reordered_too_far_is_refused() -> None:
     with pytest.raises(MalformedBoxesError):
         finish_fragment(fragment(1, 0, [-3]), number=1, reorder_delay=2)

@@ -48,7 +48,7 @@ async def main(settings: PackagerSettings) -> None:
     fail = fact_consumer("packager", "fail-package", SegmentFailed.subject)
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
     messaging.on(plan, planning.plan_package)
-    messaging.on(package, packaging.package_segment)
+    messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
     messaging.on(fail, books.fail_package)
     messaging.on(forget, planning.forget_video)
     messaging.on_plain(EncoderAlive, census.hear)

@@ -13,7 +13,7 @@ import structlog
 
 from reelay.common import metrics
 from reelay.common.errors import PermanentError, TransientError
-from reelay.common.events import SegmentReady
+from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage import ObjectMissingError, ObjectStore, PutResult, read_all
 from reelay.packager.adapters.shaka import CmafSegment, RawSegment, ShakaPackager
 from reelay.packager.adapters.sources import local_copy
@@ -54,6 +54,20 @@ class Packaging:
         job = _Job(ready)
         self._jobs.put_nowait(job)
         await job.done
+
+    async def give_up(self, body: bytes, error: Exception) -> None:
+        """End the package of a segment that cannot be packaged, however often it is tried."""
+        ready = SegmentReady.model_validate_json(body)
+        log.error("unpackageable", rendition=ready.rendition, number=ready.number, error=str(error))
+        await self._books.fail_package(
+            SegmentFailed(
+                task_id=ready.task_id,
+                package_id=ready.package_id,
+                attempt=1,
+                reason="A part of this video could not be packaged; the packager's log says why.",
+                log_tail=str(error),
+            )
+        )
 
     async def run(self) -> None:
         """Work off finished segments for ever."""

@@ -8,15 +8,17 @@ from nats.errors import Error as NatsError
 from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.common.errors import ReelayError
-from reelay.common.events import Lane
+from reelay.common.events import Lane, SegmentFailed
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.streams import work_consumer
 from reelay.packager.adapters import repository
+from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.bookkeeping import Bookkeeping
 from reelay.packager.dispatching import Dispatcher
 
 TICK_S = 1.0
+MOST_ATTEMPTS = 5
 LOST_AFTER = timedelta(seconds=20)
 
 log = structlog.get_logger()
@@ -67,15 +69,32 @@ class Upkeep:
         lost = {task.task_id for task in old if (task.provider, task.lane) in empty}
         if not lost:
             return
+        given_up: list[TaskRow] = []
         async with self._outbox.transaction() as tx:
             await repository.take_dispatch_lock(tx.session)
             for task in await repository.tasks(tx.session):
                 row = await repository.find(tx.session, task.package_id)
-                if task.task_id in lost and row is not None:
-                    log.warning("work was lost", task_id=str(task.task_id))
+                if task.task_id not in lost or row is None:
+                    continue
+                log.warning("work was lost", task_id=str(task.task_id), attempt=task.attempt)
+                if task.attempt < MOST_ATTEMPTS:
                     await self._dispatcher.again(tx, row, task)
+                else:
+                    given_up.append(task)
+        for task in given_up:
+            await self._books.fail_package(_failure(task))
 
     async def _is_empty(self, provider: str, lane: str) -> bool:
         consumer = work_consumer(provider, Lane(lane))
         info = await self._messaging.jetstream.consumer_info(consumer.stream, consumer.durable)
         return not info.num_pending and not info.num_ack_pending
+
+
+def _failure(task: TaskRow) -> SegmentFailed:
+    return SegmentFailed(
+        task_id=task.task_id,
+        package_id=task.package_id,
+        attempt=task.attempt,
+        reason="A part of this video could not be encoded; the encoder's log says why.",
+        log_tail="",
+    )

@@ -7,6 +7,10 @@ from types import MappingProxyType
 
 from reelay.common.errors import PermanentError
 
+TRUN_DATA_OFFSET, TRUN_FIRST_FLAGS, TRUN_OFFSETS = 0x1, 0x4, 0x800
+TRUN_FIELDS_BEFORE_OFFSET = (0x100, 0x200, 0x400)
+"""Duration, size and flags of a sample precede its composition offset."""
+
 CONTAINERS = {b"moov", b"trak", b"mdia", b"mvex", b"moof", b"traf"}
 
 
@@ -97,20 +101,31 @@ def finish_fragment(data: bytes, *, number: int, reorder_delay: int) -> bytes:
 
 
 def _delay_composition(trun: bytes, delay: int) -> bytes:
-    """Add `delay` to every composition offset of a `trun` (ISO/IEC 14496-12, 8.8.8)."""
+    """Add `delay` to every composition offset of a `trun` (ISO/IEC 14496-12, 8.8.8).
+
+    A fragment without reordered frames has no offsets; they are written out then.
+    """
     flags = int.from_bytes(trun[1:4], "big")
     (samples,) = struct.unpack_from(">I", trun, 4)
-    position = 8 + 4 * bool(flags & 0x1) + 4 * bool(flags & 0x4)
-    before = 4 * sum(bool(flags & bit) for bit in (0x100, 0x200, 0x400))
-    if not flags & 0x800:
-        raise MalformedBoxesError
-    result = bytearray(trun)
+    had_offsets = bool(flags & TRUN_OFFSETS)
+    head = 8 + 4 * bool(flags & TRUN_DATA_OFFSET) + 4 * bool(flags & TRUN_FIRST_FLAGS)
+    result = bytearray(trun[:head])
+    result[:4] = (1 << 24 | flags | TRUN_OFFSETS).to_bytes(4, "big")
+    if flags & TRUN_DATA_OFFSET and not had_offsets:
+        (data_offset,) = struct.unpack_from(">i", trun, 8)
+        struct.pack_into(">i", result, 8, data_offset + 4 * samples)
+    before = 4 * sum(bool(flags & field) for field in TRUN_FIELDS_BEFORE_OFFSET)
+    position = head
     for _ in range(samples):
-        (offset,) = struct.unpack_from(">i", trun, position + before)
+        result += trun[position : position + before]
+        position += before
+        offset = 0
+        if had_offsets:
+            (offset,) = struct.unpack_from(">i", trun, position)
+            position += 4
         if offset + delay < 0:
             raise MalformedBoxesError
-        struct.pack_into(">i", result, position + before, offset + delay)
-        position += before + 4
+        result += struct.pack(">i", offset + delay)
     return bytes(result)
 
 
