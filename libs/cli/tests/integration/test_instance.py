@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from reelay.cli.dead_letters import DeadLetters, LetterMissingError, open_dead_letters
-from reelay.common.events import DeadLetter
+from reelay.common.commands import DeadLetter
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program, free_port
 from reelay.standalone import instance

@@ -6,8 +6,9 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from reelay.common.commands import DeadLetter, SegmentDemanded
 from reelay.common.errors import PermanentError, TransientError
-from reelay.common.events import AssetUploaded, DeadLetter, SegmentDemanded
+from reelay.common.events import AssetUploaded
 from reelay.common.messaging import Messaging
 from reelay.common.streams import Consumer
 from reelay.common.testing.servers import Program

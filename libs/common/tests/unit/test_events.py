@@ -5,9 +5,11 @@ from pathlib import Path
 import pytest
 
 from reelay.common.cloudevents import wrap
-from reelay.common.events import COMMANDS, EVENTS, EncodeChunk, Message, VideoDrafted
+from reelay.common.commands import COMMANDS, EncodeChunk
+from reelay.common.events import EVENTS, VideoDrafted
 from reelay.common.events_docs import markdown, schemas
 from reelay.common.identity import new_id
+from reelay.common.message import Message
 
 DOCS = Path(__file__).parents[4] / "docs"
 

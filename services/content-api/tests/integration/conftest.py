@@ -15,7 +15,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from reelay.common.events import SegmentDemanded
+from reelay.common.commands import SegmentDemanded
 from reelay.common.messaging import Messaging
 from reelay.common.storage import ObjectStore, open_store
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server

@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from reelay.common.events import (
-    ManifestUpdated,
-    PackagePlanned,
-    SegmentDemanded,
-    SegmentRange,
-    TranscodeFailed,
-)
+from reelay.common.commands import SegmentDemanded
+from reelay.common.events import ManifestUpdated, PackagePlanned, SegmentRange, TranscodeFailed
 from reelay.common.identity import new_id
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program

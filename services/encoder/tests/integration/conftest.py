@@ -11,7 +11,7 @@ from uuid import uuid4
 import imageio_ffmpeg
 import pytest
 
-from reelay.common.events import (
+from reelay.common.commands import (
     EncodeChunk,
     Lane,
     SegmentSpec,

@@ -11,7 +11,8 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
-from reelay.common.events import EncodeChunk, EncoderAlive, SegmentFailed, SegmentReady
+from reelay.common.commands import EncodeChunk, EncoderAlive
+from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.storage import open_store
 from reelay.common.streams import declare_streams

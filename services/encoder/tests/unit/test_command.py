@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from reelay.common.events import (
+from reelay.common.commands import (
     EncodeChunk,
     Lane,
     SegmentSpec,

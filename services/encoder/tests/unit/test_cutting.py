@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelay.common.events import SegmentSpec
+from reelay.common.commands import SegmentSpec
 from reelay.encoder.domain.boxes import (
     BoxReader,
     MalformedBoxError,

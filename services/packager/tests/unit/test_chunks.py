@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelay.common.events import Lane
+from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import (
     LADDER_SEGMENTS,
     Chunk,

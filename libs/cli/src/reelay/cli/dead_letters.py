@@ -17,7 +17,7 @@ from pydantic import ValidationError
 from reelay.cli import quantities
 from reelay.cli.errors import CommandError, InstanceMissingError
 from reelay.cli.status import find_instance
-from reelay.common.events import DeadLetter
+from reelay.common.commands import DeadLetter
 from reelay.common.identity import new_id
 from reelay.common.streams import DEADLETTERS
 from reelay.standalone.nats import url as nats_url

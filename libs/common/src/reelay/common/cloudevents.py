@@ -9,8 +9,8 @@ from uuid import UUID
 
 from opentelemetry.propagate import inject
 
-from reelay.common.events import Message
 from reelay.common.identity import new_id
+from reelay.common.message import Message
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from reelay.common import metrics
 from reelay.common.cloudevents import Envelope, wrap
+from reelay.common.commands import DeadLetter
 from reelay.common.errors import OutageError, PermanentError, TransientError
-from reelay.common.events import DeadLetter
 from reelay.common.storage.port import StoreUnavailableError
 from reelay.common.streams import Consumer
 

@@ -1,33 +1,15 @@
-"""Every event and command of Reelay, each with its subject.
+"""Every event of Reelay, each with its subject.
 
 Events are facts in the past tense, sent as CloudEvents 1.0 in binary mode: attributes in `ce-*`
 headers, the model as JSON body. A field is only ever added; a change of meaning gets a new version.
 """
 
 from datetime import datetime
-from enum import StrEnum
-from typing import ClassVar, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
-
-class Message(BaseModel):
-    """Something that one service tells others."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    subject: ClassVar[str]
-    version: ClassVar[int] = 1
-
-    @classmethod
-    def ce_type(cls) -> str:
-        """Return the CloudEvents type, which carries the schema version."""
-        return f"reelay.{cls.__name__}.v{cls.version}"
-
-    def to_subject(self) -> str:
-        """Return the subject that this message is published on."""
-        return self.subject
+from reelay.common.message import Message
 
 
 class Event(Message):
@@ -230,126 +212,4 @@ class SegmentFailed(Event):
     log_tail: str = Field(description="last lines of the encoder's log")
 
 
-# --- commands and plain NATS -------------------------------------------------------------------
-
-
-class Lane(StrEnum):
-    """Urgency of encode work, most urgent first (DESIGN, decision 3)."""
-
-    ONDEMAND = "ondemand"
-    OPENING = "opening"
-    LADDER = "ladder"
-
-
-class SourceSpec(BaseModel):
-    """How an encoder reads and prepares the source; found once, by the packager's probe."""
-
-    model_config = ConfigDict(frozen=True)
-
-    key: str = Field(description="object key of the source bytes")
-    demuxer: str = Field(description="FFmpeg demuxer, forced, so that no other can be chosen")
-    video_stream: int | None = Field(description="absolute stream index; absent for audio only")
-    audio_stream: int | None = Field(description="absolute stream index; absent when silent")
-    audio_rate_hz: int | None = None
-    preroll_s: float = Field(description="how far before a chunk decoding must begin")
-    deinterlace: bool = False
-    hdr: bool = Field(default=False, description="PQ or HLG transfer, tone-mapped to BT.709")
-    decode_cost: float = Field(default=1.0, description="width x height x fps / 1080p30")
-
-
-class VideoOutput(BaseModel):
-    """One video rendition of a chunk; constants of the recipe, never of the chunk."""
-
-    model_config = ConfigDict(frozen=True)
-
-    rendition: str
-    width: int
-    height: int
-    maxrate_bps: int
-    level: str = Field(description="H.264 level, for example 4.0")
-
-
-class SegmentSpec(BaseModel):
-    """One segment of the planned timeline."""
-
-    model_config = ConfigDict(frozen=True)
-
-    number: int = Field(description="counted from 1")
-    first_frame: int = Field(description="video frame, or AAC frame of 1024 samples")
-    frames: int
-
-
-class VideoConstants(BaseModel):
-    """Encoder settings that all renditions of a package share."""
-
-    model_config = ConfigDict(frozen=True)
-
-    preset: str
-    crf: float
-    profile: str
-    gop_frames: int
-    refs: int
-    bframes: int
-
-
-class EncodeChunk(Message):
-    """Work for an encoder: one run of segments of some renditions, decoded once."""
-
-    subject = "work.encode"
-
-    task_id: UUID
-    package_id: str
-    attempt: int = 1
-    lane: Lane
-    provider: str
-    source: SourceSpec
-    fps_num: int
-    fps_den: int
-    constants: VideoConstants | None = None
-    video: list[VideoOutput] = Field(default_factory=list)
-    segments: list[SegmentSpec] = Field(default_factory=list, description="video segments")
-    audio_rendition: str | None = None
-    audio_bitrate_bps: int = 128_000
-    audio_segments: list[SegmentSpec] = Field(default_factory=list)
-
-    def to_subject(self) -> str:
-        return f"work.encode.{self.provider}.{self.lane}"
-
-
-class SegmentDemanded(Message):
-    """A viewer waits for a promised object that does not exist yet (plain NATS, never stored)."""
-
-    subject = "demand.segment"
-
-    package_id: str
-    path: str = Field(description="relative to the package, for example video/360p/7.m4s")
-
-
-class EncoderAlive(Message):
-    """An encoder is here and can encode with these providers (plain NATS, every second)."""
-
-    subject = "encoders.alive"
-
-    encoder_id: str
-    providers: list[str]
-    encoder_version: str = Field(description="FFmpeg version")
-
-
-class DeadLetter(Message):
-    """A message that no handler could digest, with the reason."""
-
-    subject = "deadletters"
-
-    original_subject: str
-    handler: str
-    reason: str
-    kind: Literal["permanent", "exhausted"]
-    headers: dict[str, str]
-    body: str
-
-    def to_subject(self) -> str:
-        return f"deadletters.{self.handler}"
-
-
 EVENTS: tuple[type[Event], ...] = tuple(sorted(Event.__subclasses__(), key=lambda e: e.subject))
-COMMANDS: tuple[type[Message], ...] = (EncodeChunk, SegmentDemanded, EncoderAlive, DeadLetter)

@@ -5,7 +5,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from reelay.common.events import COMMANDS, EVENTS, Message
+from reelay.common.commands import COMMANDS
+from reelay.common.events import EVENTS
+from reelay.common.message import Message
 from reelay.common.streams import STREAMS
 
 INTRODUCTION = """\

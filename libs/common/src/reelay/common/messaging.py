@@ -19,7 +19,8 @@ from nats.js import JetStreamContext
 from reelay.common.cloudevents import Envelope, wrap
 from reelay.common.delivery import DeliveryMiddleware, GiveUp, Route
 from reelay.common.errors import OutageError
-from reelay.common.events import Event, Message
+from reelay.common.events import Event
+from reelay.common.message import Message
 from reelay.common.streams import Consumer, declare_consumer, declare_streams
 
 PULL_TIMEOUT_S = 5.0

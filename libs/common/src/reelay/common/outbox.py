@@ -20,7 +20,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 from reelay.common import metrics
 from reelay.common.cloudevents import Envelope, wrap
 from reelay.common.database import Database
-from reelay.common.events import Message
+from reelay.common.message import Message
 from reelay.common.messaging import BrokerUnavailableError, Messaging
 
 RELAY_LOCK = 0x6F7574626F78  # 'outbox'

@@ -15,7 +15,7 @@ from nats.js.api import (
 )
 from nats.js.errors import BadRequestError
 
-from reelay.common.events import Lane
+from reelay.common.commands import Lane
 
 DUPLICATE_WINDOW_S = timedelta(minutes=2).total_seconds()
 

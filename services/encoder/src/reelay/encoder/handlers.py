@@ -4,7 +4,8 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Protocol
 
-from reelay.common.events import EncodeChunk, SegmentFailed, SegmentReady
+from reelay.common.commands import EncodeChunk
+from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage.port import ObjectStore
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError

@@ -3,14 +3,9 @@
 import re
 from contextlib import AsyncExitStack
 
+from reelay.common.commands import EncoderAlive
 from reelay.common.database import Database, migrate
-from reelay.common.events import (
-    EncoderAlive,
-    PackageRequested,
-    SegmentFailed,
-    SegmentReady,
-    VideoDeleted,
-)
+from reelay.common.events import PackageRequested, SegmentFailed, SegmentReady, VideoDeleted
 from reelay.common.http import create_app, serve
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox

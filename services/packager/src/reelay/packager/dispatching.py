@@ -13,7 +13,7 @@ from math import ceil
 import structlog
 
 from reelay.common import metrics
-from reelay.common.events import EncoderAlive, Lane
+from reelay.common.commands import EncoderAlive, Lane
 from reelay.common.identity import new_id
 from reelay.common.outbox import Transaction
 from reelay.packager.adapters import repository

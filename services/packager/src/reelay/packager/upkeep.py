@@ -7,8 +7,9 @@ import structlog
 from nats.errors import Error as NatsError
 from sqlalchemy.exc import SQLAlchemyError
 
+from reelay.common.commands import Lane
 from reelay.common.errors import ReelayError
-from reelay.common.events import Lane, SegmentFailed
+from reelay.common.events import SegmentFailed
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.streams import work_consumer

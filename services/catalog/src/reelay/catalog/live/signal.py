@@ -3,7 +3,7 @@
 import nats.errors
 import structlog
 
-from reelay.common.events import Message
+from reelay.common.message import Message
 from reelay.common.messaging import Messaging
 
 LOG = structlog.get_logger()

@@ -6,7 +6,7 @@ import contextlib
 import nats.errors
 import structlog
 
-from reelay.common.events import SegmentDemanded
+from reelay.common.commands import SegmentDemanded
 from reelay.common.messaging import Messaging
 from reelay.content_api.domain.names import ContentName
 

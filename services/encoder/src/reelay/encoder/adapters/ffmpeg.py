@@ -8,7 +8,7 @@ from typing import Protocol
 
 import structlog
 
-from reelay.common.events import EncodeChunk, Lane
+from reelay.common.commands import EncodeChunk, Lane
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.adapters.process import FFmpegProcess, Limits, running
 from reelay.encoder.domain.command import (

@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from reelay.common.events import EncodeChunk, VideoConstants, VideoOutput
+from reelay.common.commands import EncodeChunk, VideoConstants, VideoOutput
 from reelay.encoder.domain import filters
 from reelay.encoder.domain.cutting import AAC_FRAME_SAMPLES
 from reelay.encoder.domain.source import SourceInput, UnplayableTaskError, input_arguments

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from reelay.common.commands import SegmentSpec
 from reelay.common.errors import TransientError
-from reelay.common.events import SegmentSpec
 from reelay.encoder.domain.fragments import Fragment, FragmentReader, make_fragment
 
 AAC_FRAME_SAMPLES = 1024

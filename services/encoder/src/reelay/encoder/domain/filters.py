@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from reelay.common.events import EncodeChunk, SegmentSpec, VideoOutput
+from reelay.common.commands import EncodeChunk, SegmentSpec, VideoOutput
 from reelay.encoder.domain.cutting import AAC_FRAME_SAMPLES
 
 AUDIO_RATE_HZ = 48_000

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from reelay.common.events import EncodeChunk, SegmentSpec
+from reelay.common.commands import EncodeChunk, SegmentSpec
 
 Missing = Mapping[str, Sequence[SegmentSpec]]
 """Segments that did not come, by rendition."""

@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from reelay.common.commands import SourceSpec
 from reelay.common.errors import PermanentError
-from reelay.common.events import SourceSpec
 
 # fmt: off
 DEMUXERS = frozenset({

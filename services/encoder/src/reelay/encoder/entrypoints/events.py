@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import nats.errors
 import structlog
 
-from reelay.common.events import EncodeChunk, EncoderAlive, Lane, SegmentFailed, SegmentReady
+from reelay.common.commands import EncodeChunk, EncoderAlive, Lane
+from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.storage.port import ObjectStore
 from reelay.common.streams import work_consumer

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from reelay.common.events import Lane
+from reelay.common.commands import Lane
 from reelay.packager.adapters.tables import ObjectRow, PackageReference, PackageRow, TaskRow
 from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.plan import Plan

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from reelay.common.events import Lane
+from reelay.common.commands import Lane
 from reelay.packager.domain.plan import Plan, Rendition
 
 OPENING_SEGMENTS = 4

@@ -2,13 +2,7 @@
 
 from uuid import UUID
 
-from reelay.common.events import (
-    EncodeChunk,
-    SegmentSpec,
-    SourceSpec,
-    VideoConstants,
-    VideoOutput,
-)
+from reelay.common.commands import EncodeChunk, SegmentSpec, SourceSpec, VideoConstants, VideoOutput
 from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.plan import AUDIO_BITRATE_BPS, RULES, Plan, Rendition
 from reelay.packager.domain.source import SourceFacts
