@@ -80,13 +80,19 @@ def test_video_segment_is_passed_on_with_its_init_segment():
 
 
 @pytest.mark.parametrize(
-    "wrong", [fragment(10011, 3), fragment(10010, 2), fragment(10010, 3, 1000), fragment(0, 3)]
+    "wrong", [fragment(10011, 3), fragment(10010, 4), fragment(10010, 3, 1000), fragment(0, 3)]
 )
 def test_video_segment_other_than_planned_is_an_error(wrong):
     cutter = VideoCutter("360p", [spec(4, 10, 3)], 1001)
     with pytest.raises(PlanMismatchError):
         list(cutter.feed(INIT + wrong))
     assert [one.number for one in cutter.missing()] == [4]
+
+
+def test_segment_that_ffmpeg_ended_inside_of_stays_missing():
+    cutter = VideoCutter("360p", [spec(4, 10, 3), spec(5, 13, 3)], 1001)
+    assert list(cutter.feed(INIT + fragment(10010, 2))) == []
+    assert [one.number for one in cutter.missing()] == [4, 5]
 
 
 def test_one_segment_too_many_is_an_error():

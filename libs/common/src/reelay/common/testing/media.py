@@ -83,13 +83,21 @@ class Media:
         if sound:
             inputs += ["-f", "lavfi", "-t", f"{length:.6f}", "-i", CLICKS]
         options = ["-vf", f"{filters},format=yuv420p", *video, *(audio if sound else ()), *output]
-        return self.make([*inputs, *options], container, frames(count, size))
+        return self.make([*inputs, *options], container, frames(count, size), key=f"{count}")
 
     def make(
-        self, arguments: Sequence[str], container: str, feed: Iterator[bytes] | None = None
+        self,
+        arguments: Sequence[str],
+        container: str,
+        feed: Iterator[bytes] | None = None,
+        *,
+        key: str = "",
     ) -> Path:
-        """Return the file that FFmpeg makes of `arguments`; it is made once."""
-        name = hashlib.sha256("\0".join([*arguments, "2"]).encode()).hexdigest()[:24]
+        """Return the file that FFmpeg makes of `arguments`; it is made once.
+
+        `key` tells apart what is fed to its standard input.
+        """
+        name = hashlib.sha256("\0".join([*arguments, key]).encode()).hexdigest()[:24]
         path = self.cache / f"{name}.{container}"
         if path.exists():
             return path

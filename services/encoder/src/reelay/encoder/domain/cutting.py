@@ -60,6 +60,8 @@ class VideoCutter:
             if not self._remaining:
                 raise PlanMismatchError(f"{self.rendition}: more fragments than segments")
             spec = self._remaining[0]
+            if self._is_torn(fragment, spec):
+                return
             self._check(fragment, spec)
             del self._remaining[0]
             yield EncodedSegment(self.rendition, spec, self._reader.init + fragment.data)
@@ -71,6 +73,14 @@ class VideoCutter:
     def missing(self) -> Sequence[SegmentSpec]:
         """See Cutter."""
         return self._remaining
+
+    def _is_torn(self, fragment: Fragment, spec: SegmentSpec) -> bool:
+        """Tell whether FFmpeg ended inside a segment, as when the source's other stream fails.
+
+        The segment stays missing, and so do all after it: a shorter fragment is the last.
+        """
+        begun = fragment.first_tick == spec.first_frame * self._fps_den
+        return begun and len(fragment.durations) < spec.frames
 
     def _check(self, fragment: Fragment, spec: SegmentSpec) -> None:
         planned = (spec.first_frame * self._fps_den, (self._fps_den,) * spec.frames)

@@ -5,7 +5,9 @@ from collections import deque
 
 TAIL_LINES = 20
 SHOWN_FRAME = re.compile(r"^\[Parsed_showinfo_\d+ @ \w+\] \[info\] n: *\d+ pts: *(-?\d+) ")
-NOTHING_DECODED = re.compile(r"Cannot determine format of input \S+ after EOF")
+NOTHING_DECODED = re.compile(
+    r"Cannot determine format of input \S+ after EOF|Could not open encoder before EOF"
+)
 SHOWINFO = re.compile(r"^\[Parsed_showinfo_\d+ @ \w+\] ")
 
 
