@@ -56,7 +56,7 @@ $(BIN)/uv: requirements-uv.lock
 	@touch $@
 
 $(VENV)/.ready: requirements.lock $(addsuffix /pyproject.toml,$(MEMBERS)) | $(BIN)/uv
-	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements.lock
+	$(BIN)/uv pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock
 	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps $(foreach m,$(MEMBERS),-e $(m))
 	@touch $@
 

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 MAX_RETRY_DELAY_S = 30.0
 MAX_OUTAGE_DELAY_S = 5.0
-DEFAULT_HEARTBEATS_PER_ACK_WAIT = 3
 
 INVALID = (PermanentError, ValidationError, DependsValidationError)
 """No repetition helps."""
@@ -167,11 +166,10 @@ class _Delivery(BaseMiddleware[Any, Any]):
 @contextlib.asynccontextmanager
 async def _heartbeat(raw: Msg, consumer: Consumer) -> AsyncIterator[None]:
     """Tell the server that the message is in good hands until the block ends."""
-    interval_s = consumer.heartbeat_s or consumer.ack_wait_s / DEFAULT_HEARTBEATS_PER_ACK_WAIT
 
     async def beat() -> None:
         while True:
-            await asyncio.sleep(interval_s)
+            await asyncio.sleep(consumer.heartbeat_s)
             # Without a connection there is nobody to tell, and the server delivers again.
             with contextlib.suppress(Exception):
                 await raw.in_progress()

@@ -37,6 +37,7 @@ class AssetUploadTerminated(Event):
 
     upload_id: UUID
     video_id: UUID | None = None
+    reason: str | None = Field(default=None, description="present when the server refused it")
 
 
 class AssetUploaded(Event):

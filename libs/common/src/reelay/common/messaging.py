@@ -25,6 +25,8 @@ from reelay.common.streams import Consumer, declare_consumer, declare_streams
 
 PULL_TIMEOUT_S = 5.0
 PUBLISH_TIMEOUT_S = 5.0
+STOP_TIMEOUT_S = 1.0
+"""How long a handler may go on after a stop; then its message is given back."""
 
 M = TypeVar("M", bound=Message)
 Handler = Callable[[M], Awaitable[None]]
@@ -44,6 +46,7 @@ class Messaging:
             url,
             name=f"reelay-{service}",
             logger=None,
+            graceful_timeout=STOP_TIMEOUT_S,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
             connect_timeout=5,

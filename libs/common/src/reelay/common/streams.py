@@ -57,10 +57,10 @@ class Consumer:
     subject: str
     batch: int = 1
     """Messages handled at the same time; each is acknowledged by itself."""
-    ack_wait_s: float = 30.0
-    """An unacknowledged message is delivered again after this time."""
-    heartbeat_s: float | None = None
-    """Interval of `in_progress` while a handler runs; absent for short handlers."""
+    ack_wait_s: float = 5.0
+    """An unacknowledged message is delivered again after this time: that of a killed handler."""
+    heartbeat_s: float = 1.5
+    """Interval of `in_progress` while a handler runs: a living one keeps its message."""
     max_deliver: int = 8
     retry_base_s: float = 0.5
     """Delay before the second delivery; doubled for each further one."""
@@ -68,15 +68,15 @@ class Consumer:
     def config(self) -> ConsumerConfig:
         """Return what JetStream is told.
 
-        The server's own limit lies one above ours: the middleware terminates a message on its
-        last attempt, and a message that hits the server's limit would stay in the stream.
+        The server has no limit of its own: the middleware terminates a message on its last
+        attempt, and a message that hits the server's limit would stay in the stream for ever.
         """
         return ConsumerConfig(
             durable_name=self.durable,
             filter_subject=self.subject,
             ack_policy=AckPolicy.EXPLICIT,
             ack_wait=self.ack_wait_s,
-            max_deliver=self.max_deliver + 1,
+            max_deliver=-1,
             deliver_policy=DeliverPolicy.ALL,
             max_ack_pending=max(64, 4 * self.batch),
         )
@@ -90,15 +90,12 @@ def fact_consumer(service: str, handler: str, subject: str, *, batch: int = 1) -
 def work_consumer(provider: str, lane: Lane) -> Consumer:
     """Return the durable that all encoders with `provider` share for `lane`.
 
-    `ack_wait` is short so that the chunk of a killed encoder is delivered again within seconds;
-    the heartbeat keeps a living one's.
+    A chunk that kills its encoder must not kill many.
     """
     return Consumer(
         durable=f"encoder-{provider}-{lane}",
         stream="WORK",
         subject=f"work.encode.{provider}.{lane}",
-        ack_wait_s=5.0,
-        heartbeat_s=1.5,
         max_deliver=4,
     )
 
