@@ -1,1 +1,0 @@
-"""Tests of the catalog's rules, without any server."""
