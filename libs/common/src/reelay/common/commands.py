@@ -99,6 +99,7 @@ class SegmentDemanded(Message):
 
     package_id: str
     path: str = Field(description="relative to the package, for example video/360p/7.m4s")
+    viewer: str = Field(default="", description="tells viewers apart, so that they take turns")
 
 
 class EncoderAlive(Message):

@@ -134,6 +134,7 @@ class Bookkeeping:
             if row is None or row.state != repository.PLANNED:
                 return
             row.state = repository.COMPLETE
+            await repository.forget_turn(tx.session, package_id)
             row.root_digest, row.size_bytes = listing.root_digest, listing.size_bytes
             tx.session.add(row)
             await tx.announce(
@@ -156,6 +157,7 @@ class Bookkeeping:
             row.state, row.reason = repository.FAILED, failed.reason
             tx.session.add(row)
             await repository.delete_tasks(tx.session, failed.package_id)
+            await repository.forget_turn(tx.session, failed.package_id)
             await tx.announce(
                 TranscodeFailed(
                     package_id=failed.package_id, asset_id=row.asset_id, reason=failed.reason

@@ -3,7 +3,7 @@
 import re
 from contextlib import AsyncExitStack
 
-from reelay.common.commands import EncoderAlive
+from reelay.common.commands import EncoderAlive, SegmentDemanded
 from reelay.common.database import Database, migrate
 from reelay.common.events import PackageRequested, SegmentFailed, SegmentReady, VideoDeleted
 from reelay.common.http import create_app, serve
@@ -17,7 +17,9 @@ from reelay.packager.adapters.process import run_program
 from reelay.packager.adapters.shaka import ShakaPackager
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.bookkeeping import Bookkeeping
+from reelay.packager.demanding import Demanding
 from reelay.packager.dispatching import Dispatcher, EncoderCensus
+from reelay.packager.domain.demand import DemandBoard
 from reelay.packager.packaging import BATCH, Packaging
 from reelay.packager.planning import Planning
 from reelay.packager.settings import PackagerSettings
@@ -32,7 +34,9 @@ async def main(settings: PackagerSettings) -> None:
     messaging = Messaging(settings.nats_url, "packager")
     outbox = Outbox(database, messaging)
     census = EncoderCensus()
-    dispatcher = Dispatcher(census)
+    board = DemandBoard()
+    dispatcher = Dispatcher(census, board)
+    demanding = Demanding(outbox, dispatcher, board)
     books = Bookkeeping(outbox, store, dispatcher)
     packaging = Packaging(store, ShakaPackager(settings.shaka), books)
     reader = SourceReader(store, FFprobe(settings.ffprobe), settings.ffmpeg)
@@ -47,6 +51,7 @@ async def main(settings: PackagerSettings) -> None:
     messaging.on(fail, books.fail_package)
     messaging.on(forget, planning.forget_video)
     messaging.on_plain(EncoderAlive, census.hear)
+    messaging.on_plain(SegmentDemanded, demanding.hear)
 
     app = create_app(
         "packager",
@@ -57,7 +62,9 @@ async def main(settings: PackagerSettings) -> None:
         await messaging.start()
         stack.push_async_callback(messaging.stop)
         upkeep = Upkeep(outbox, messaging, dispatcher, books)
-        await stack.enter_async_context(background(outbox.run(), packaging.run(), upkeep.run()))
+        await stack.enter_async_context(
+            background(outbox.run(), packaging.run(), upkeep.run(), demanding.run())
+        )
         await serve(app, settings.host, settings.port)
 
 

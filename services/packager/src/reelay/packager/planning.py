@@ -52,12 +52,14 @@ class Planning:
             await self._refuse(request, error.detail)
             return
         async with self._outbox.transaction() as tx:
-            await repository.insert_package(tx.session, plan, request.owner_id, key)
+            created = await repository.insert_package(tx.session, plan, request.owner_id, key)
             await repository.refer(tx.session, plan.package_id, request.video_id)
             row = await repository.lock(tx.session, plan.package_id)
             assert row is not None
             plan = repository.plan_of(row)
             revived = self._revive(row)
+            if created or revived:
+                await self._dispatcher.admit(tx, row)
             if row.state == repository.PLANNED:
                 await self._dispatcher.dispatch(tx)
         if revived:
@@ -82,12 +84,11 @@ class Planning:
                     log.info("cancelled", package_id=package_id)
 
     def _revive(self, row: PackageRow) -> bool:
-        """Plan again what had failed or been abandoned; True when there is a mark to remove."""
+        """Take up again what had failed or been abandoned; tell whether it was."""
         if row.state not in (repository.FAILED, repository.CANCELLED):
             return False
-        failed = row.state == repository.FAILED
         row.state, row.reason = repository.PLANNED, None
-        return failed
+        return True
 
     async def _write_promises(self, package_id: str, plan: Plan) -> dict[str, bytes]:
         """Store the plan, then the manifests; they are final (DESIGN, decision 2)."""

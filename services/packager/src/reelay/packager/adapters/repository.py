@@ -12,19 +12,33 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.common.commands import Lane
-from reelay.packager.adapters.tables import ObjectRow, PackageReference, PackageRow, TaskRow
+from reelay.packager.adapters.tables import (
+    ObjectRow,
+    PackageReference,
+    PackageRow,
+    TaskRow,
+    TurnRow,
+)
 from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.plan import Plan
 
 DISPATCH_LOCK = 0x6469737061746368  # 'dispatch'
 PLANNED, COMPLETE, FAILED, CANCELLED = "planned", "complete", "failed", "cancelled"
 
+KNOWN_PLANS = 1000
+
 _plans: TypeAdapter[Plan] = TypeAdapter(Plan)
+_known_plans: dict[str, Plan] = {}
 
 
 def plan_of(row: PackageRow) -> Plan:
-    """Return the plan as it was made."""
-    return _plans.validate_python(row.plan)
+    """Return the plan as it was made; a plan never changes."""
+    plan = _known_plans.get(row.package_id)
+    if plan is None:
+        if len(_known_plans) >= KNOWN_PLANS:
+            _known_plans.clear()
+        plan = _known_plans[row.package_id] = _plans.validate_python(row.plan)
+    return plan
 
 
 def stored_bits(row: PackageRow) -> dict[str, int]:
@@ -134,3 +148,26 @@ async def unfinished(session: AsyncSession) -> Sequence[PackageRow]:
 async def delete_tasks(session: AsyncSession, package_id: str) -> None:
     """Forget the tasks of a package."""
     await session.execute(sa.delete(TaskRow).where(col(TaskRow.package_id) == package_id))
+
+
+async def virtual_times(session: AsyncSession, kind: str) -> dict[str, float]:
+    """Return the virtual times of owners or packages (`kind`) by name."""
+    rows = await session.exec(select(TurnRow).where(TurnRow.kind == kind))
+    return {row.name: row.virtual_time for row in rows}
+
+
+async def set_virtual_time(session: AsyncSession, kind: str, name: str, time: float) -> None:
+    """Set the virtual time of an owner or a package."""
+    statement = insert(TurnRow).values(kind=kind, name=name, virtual_time=time)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["kind", "name"], set_={"virtual_time": time}
+        )
+    )
+
+
+async def forget_turn(session: AsyncSession, package_id: str) -> None:
+    """Forget the virtual time of a package that is finished."""
+    await session.execute(
+        sa.delete(TurnRow).where(col(TurnRow.kind) == "package", col(TurnRow.name) == package_id)
+    )

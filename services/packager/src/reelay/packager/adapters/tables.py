@@ -41,6 +41,16 @@ class PackageRow(PackagerTable, table=True):
     created_at: datetime = Field(sa_type=sa.DateTime(timezone=True))
 
 
+class TurnRow(PackagerTable, table=True):
+    """The virtual time of an owner or a package in fair queueing."""
+
+    __tablename__ = "turns"
+
+    kind: str = Field(primary_key=True, description="owner or package")
+    name: str = Field(primary_key=True)
+    virtual_time: float
+
+
 class PackageReference(PackagerTable, table=True):
     """A video that needs a package."""
 

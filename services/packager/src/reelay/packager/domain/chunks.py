@@ -9,6 +9,13 @@ from reelay.packager.domain.plan import Plan, Rendition
 OPENING_SEGMENTS = 4
 """The ramp and one steady segment: 8 s of the lowest rung and the audio."""
 
+AHEAD_SEGMENTS = 4
+"""How far the lowest rung is made ahead of a viewer who came to where nothing is: 16 s."""
+
+DECODE_SHARE = 0.4
+AUDIO_COST = 0.02
+"""Cost of decoding a pixel and of a second of sound, in terms of encoding a 1080p pixel."""
+
 LADDER_SEGMENTS = 4
 """Segments of a ladder chunk: 16 s, so that starting FFmpeg and pre-rolling cost little."""
 
@@ -52,12 +59,57 @@ def opening_chunk(plan: Plan, taken: Mapping[str, int]) -> Chunk | None:
     return Chunk(Lane.OPENING, "software", tuple(r.name for r in missing), 1, last)
 
 
-def ladder_chunk(plan: Plan, taken: Mapping[str, int]) -> Chunk | None:
-    """Return the earliest chunk of the ladder that nobody makes; None when there is none.
+def ondemand_chunk(plan: Plan, taken: Mapping[str, int], number: int, names: set[str]) -> Chunk:
+    """Return the chunk of one demanded segment: the demanded renditions, and the sound with them.
 
-    All its renditions lack all its segments, and share one provider.
+    A player that fetches the picture needs the sound as well, and it costs next to nothing.
     """
-    missing = {r.name: whole(r) & ~taken.get(r.name, 0) for r in plan.renditions}
+    chosen = [r for r in plan.renditions if r.name in names]
+    audio = plan.audio_rendition
+    if audio and audio not in chosen and not _has(taken, audio, number):
+        chosen.append(audio)
+    return Chunk(Lane.ONDEMAND, chosen[0].provider, tuple(r.name for r in chosen), number, number)
+
+
+def ahead_chunk(plan: Plan, taken: Mapping[str, int], after: int) -> Chunk | None:
+    """Return what runs ahead of a viewer at segment `after`: the lowest rung and the sound.
+
+    None when the next segment is made or under way.
+    """
+    missing = [r for r in plan.opening if not _has(taken, r, after + 1)]
+    if not missing:
+        return None
+    last = after + 1
+    while last - after < AHEAD_SEGMENTS and all(not _has(taken, r, last + 1) for r in missing):
+        last += 1
+    return Chunk(Lane.OPENING, "software", tuple(r.name for r in missing), after + 1, last)
+
+
+def _has(taken: Mapping[str, int], rendition: Rendition, number: int) -> bool:
+    """Tell whether a segment is stored or under way, or lies beyond the end."""
+    return number > len(rendition.spans) or bool(taken.get(rendition.name, 0) >> (number - 1) & 1)
+
+
+def chunk_cost(plan: Plan, chunk: Chunk) -> float:
+    """Return what a chunk costs, in seconds of 1080p encoding: decoded once, encoded per rung."""
+    spans = plan.timeline.video()[chunk.first - 1 : chunk.last]
+    seconds = float(sum(span.frames for span in spans) / plan.timeline.rate)
+    rungs = [rung for r in chunk.renditions if (rung := plan.rendition(r).rung)]
+    video = plan.source.video
+    pixels = sum(rung.width * rung.height for rung in rungs)
+    if video is not None and rungs:
+        pixels += round(DECODE_SHARE * video.width * video.height)
+    return seconds * (AUDIO_COST + pixels / (1920 * 1080))
+
+
+def ladder_chunk(plan: Plan, taken: Mapping[str, int], focus: int = 1) -> Chunk | None:
+    """Return the first chunk from segment `focus` on that nobody makes, then from the beginning.
+
+    None when there is none. All its renditions lack all its segments, and share one provider.
+    """
+    lacking = {r.name: whole(r) & ~taken.get(r.name, 0) for r in plan.renditions}
+    ahead = {name: bits >> (focus - 1) << (focus - 1) for name, bits in lacking.items()}
+    missing = ahead if any(ahead.values()) else lacking
     providers = dict.fromkeys(r.provider for r in plan.renditions)
     candidates = [
         chunk

@@ -1,0 +1,43 @@
+"""A viewer waits for a segment: the packager hears of it, and the encoders soon do."""
+
+import asyncio
+import time
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from reelay.common.commands import SegmentDemanded
+from reelay.common.outbox import Outbox
+from reelay.packager.dispatching import Dispatcher
+from reelay.packager.domain.demand import DemandBoard, parse_path
+
+log = structlog.get_logger()
+
+
+class Demanding:
+    """Hears demand at every replica; dispatches once for all that came meanwhile."""
+
+    def __init__(self, outbox: Outbox, dispatcher: Dispatcher, board: DemandBoard) -> None:
+        self._outbox = outbox
+        self._dispatcher = dispatcher
+        self._board = board
+        self._news = asyncio.Event()
+
+    async def hear(self, demand: SegmentDemanded) -> None:
+        """Note a demand; one for a package without work to do costs nothing."""
+        if demand.package_id not in self._dispatcher.under_way:
+            return
+        wanted = parse_path(demand.package_id, demand.path)
+        if wanted and self._board.hear(wanted, demand.viewer, time.monotonic()):
+            self._news.set()
+
+    async def run(self) -> None:
+        """Dispatch what was demanded, for ever."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            try:
+                async with self._outbox.transaction() as tx:
+                    await self._dispatcher.dispatch(tx)
+            except SQLAlchemyError as error:
+                log.warning("demand waits", error=repr(error)[:300])

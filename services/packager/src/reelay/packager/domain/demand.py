@@ -1,0 +1,100 @@
+"""What viewers wait for, and where they are: soft state that lapses when nobody repeats it."""
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+LAPSE_S = 2.0
+"""A demand that is not repeated for this long is dropped: its viewer has left or been served."""
+
+FOCUS_S = 60.0
+"""How long after the last demand the ladder still works around its position."""
+
+INIT = "init.mp4"
+SEGMENT_SUFFIX = ".m4s"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A demanded segment of one rendition; `number` 0 is its init segment."""
+
+    package_id: str
+    rendition_path: str
+    number: int
+
+
+def parse_path(package_id: str, path: str) -> Wanted | None:
+    """Return what a demanded path means; None for what is not a segment."""
+    folder, _, name = path.rpartition("/")
+    if name == INIT:
+        return Wanted(package_id, folder, 0)
+    stem = name.removesuffix(SEGMENT_SUFFIX)
+    if stem != name and stem.isascii() and stem.isdecimal():
+        return Wanted(package_id, folder, int(stem))
+    return None
+
+
+@dataclass
+class _Demand:
+    viewer: str
+    first_heard_s: float
+    last_heard_s: float
+
+
+@dataclass
+class DemandBoard:
+    """The demands of the last seconds. Times are one monotonic clock's, in seconds."""
+
+    _demands: dict[Wanted, _Demand] = field(default_factory=dict)
+    _focus: dict[str, tuple[int, float]] = field(default_factory=dict)
+
+    def hear(self, wanted: Wanted, viewer: str, now_s: float) -> bool:
+        """Note a demand; True when it was not waiting already."""
+        if wanted.number:
+            self._focus[wanted.package_id] = (wanted.number, now_s)
+        known = self._demands.get(wanted)
+        if known is not None and now_s - known.last_heard_s <= LAPSE_S:
+            known.last_heard_s = now_s
+            return False
+        self._demands[wanted] = _Demand(viewer, now_s, now_s)
+        return True
+
+    def forget(self, wanted: Wanted) -> None:
+        """Drop a demand that is met."""
+        self._demands.pop(wanted, None)
+
+    def focus(self, package_id: str, now_s: float) -> int | None:
+        """Return the segment that was demanded last, if viewers were there in the last minute."""
+        number, heard_s = self._focus.get(package_id, (0, 0.0))
+        return number if number and now_s - heard_s <= FOCUS_S else None
+
+    def waiting(self, now_s: float) -> Iterator[Wanted]:
+        """Yield the demands that still wait, in the order in which they are served.
+
+        Viewers take turns, and each one's demands are served as they came, so that one who asks
+        for everything at once delays nobody else by more than one turn.
+        """
+        self._lapse(now_s)
+        turns: Counter[str] = Counter()
+        queue = []
+        for wanted, demand in sorted(self._demands.items(), key=lambda item: _age(item[1])):
+            queue.append((turns[demand.viewer], demand.first_heard_s, wanted))
+            turns[demand.viewer] += 1
+        for _, _, wanted in sorted(queue, key=lambda entry: entry[:2]):
+            yield wanted
+
+    def _lapse(self, now_s: float) -> None:
+        self._demands = {
+            wanted: demand
+            for wanted, demand in self._demands.items()
+            if now_s - demand.last_heard_s <= LAPSE_S
+        }
+        self._focus = {
+            package: (number, heard_s)
+            for package, (number, heard_s) in self._focus.items()
+            if now_s - heard_s <= FOCUS_S
+        }
+
+
+def _age(demand: _Demand) -> float:
+    return demand.first_heard_s

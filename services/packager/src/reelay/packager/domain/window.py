@@ -1,0 +1,16 @@
+"""How much work is under way at once, by lane, for a number of live encoders."""
+
+from math import ceil
+
+SPARE = 0.5
+"""Ladder chunks that wait beyond one per encoder, so that no encoder runs dry between two."""
+
+
+def ladder_window(encoders: int) -> int:
+    """Return how many ladder chunks may be under way: few, so that all packages get their turn."""
+    return encoders + ceil(encoders * SPARE)
+
+
+def ondemand_window(encoders: int) -> int:
+    """Return how many demanded chunks may be under way; the rest waits where it can still lapse."""
+    return encoders + 1

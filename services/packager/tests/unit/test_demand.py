@@ -1,0 +1,80 @@
+"""Demand: merged, in turns, and gone when nobody repeats it."""
+
+import pytest
+
+from reelay.packager.domain.demand import LAPSE_S, DemandBoard, Wanted, parse_path
+
+LOW = "video/360p"
+
+
+def wanted(number: int, package: str = "p", path: str = LOW) -> Wanted:
+    return Wanted(package, path, number)
+
+
+@pytest.mark.parametrize(
+    ("path", "number"),
+    [("video/360p/7.m4s", 7), ("video/360p/init.mp4", 0)],
+)
+def test_path_of_a_segment_is_understood(path: str, number: int) -> None:
+    assert parse_path("p", path) == Wanted("p", "video/360p", number)
+
+
+@pytest.mark.parametrize(
+    "path", ["master.m3u8", "video/360p/index.m3u8", "video/360p/x.m4s", "video/360p/٣.m4s", ""]
+)
+def test_path_of_anything_else_is_no_demand(path: str) -> None:
+    assert parse_path("p", path) is None
+
+
+def test_many_demands_for_one_segment_are_one() -> None:
+    board = DemandBoard()
+    assert board.hear(wanted(3), "a", 0.0)
+    assert not board.hear(wanted(3), "b", 0.1)
+    assert list(board.waiting(0.2)) == [wanted(3)]
+
+
+def test_demand_that_nobody_repeats_lapses() -> None:
+    board = DemandBoard()
+    board.hear(wanted(3), "a", 0.0)
+    board.hear(wanted(4), "a", 0.0)
+    board.hear(wanted(4), "a", LAPSE_S)
+    assert list(board.waiting(LAPSE_S + 0.1)) == [wanted(4)]
+
+
+def test_demand_after_a_lapse_is_new() -> None:
+    board = DemandBoard()
+    board.hear(wanted(3), "a", 0.0)
+    assert board.hear(wanted(3), "a", LAPSE_S + 1)
+
+
+def test_met_demand_waits_no_more() -> None:
+    board = DemandBoard()
+    board.hear(wanted(3), "a", 0.0)
+    board.forget(wanted(3))
+    assert list(board.waiting(0.1)) == []
+
+
+def test_viewer_who_asks_for_everything_delays_another_by_one_turn() -> None:
+    board = DemandBoard()
+    for number in range(1, 101):
+        board.hear(wanted(number), "greedy", number / 1000)
+    board.hear(wanted(500), "modest", 0.5)
+    assert list(board.waiting(0.6))[:3] == [wanted(1), wanted(500), wanted(2)]
+
+
+def test_ten_viewers_at_ten_positions_take_turns() -> None:
+    board = DemandBoard()
+    for viewer in range(10):
+        for step in range(3):
+            board.hear(wanted(100 * viewer + step + 1), f"v{viewer}", viewer + step / 10)
+    first_ten = [w.number // 100 for w in list(board.waiting(10.0))[:10]]
+    assert len(set(first_ten)) == len(first_ten)
+
+
+def test_focus_follows_the_last_seek_and_is_forgotten() -> None:
+    board = DemandBoard()
+    board.hear(wanted(50), "a", 0.0)
+    board.hear(wanted(9), "a", 1.0)
+    assert board.focus("p", 2.0) == 9
+    assert board.focus("p", 100.0) is None
+    assert board.focus("other", 2.0) is None
