@@ -32,7 +32,8 @@ async def test_text_renamed_to_mp4_is_refused_and_removed(system: System, store_
     assert response.json()["detail"] == "This is a text file, not a video."
     assert response.json()["type"] == "not-media"
     [fact] = await system.facts(AssetUploadTerminated, 1)
-    assert fact == AssetUploadTerminated(upload_id=id_of(path), video_id=video_id)
+    reason = "This is a text file, not a video."
+    assert fact == AssetUploadTerminated(upload_id=id_of(path), video_id=video_id, reason=reason)
     assert await nothing_is_stored(system)
     assert (await system.client.head(path)).status_code == 415
 

@@ -136,7 +136,9 @@ class PostgresUploads:
             if done.first() is None:
                 return False
             await transaction.announce(
-                AssetUploadTerminated(upload_id=upload.id, video_id=upload.video_id),
+                AssetUploadTerminated(
+                    upload_id=upload.id, video_id=upload.video_id, reason=refusal
+                ),
                 message_id=f"upload-terminated:{upload.id}",
             )
         return True

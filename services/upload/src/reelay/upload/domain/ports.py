@@ -71,6 +71,7 @@ class Uploads(Protocol):
     async def end(self, upload: Upload, state: State, refusal: str | None = None) -> bool:
         """Note that an unfinished upload ends so, and announce AssetUploadTerminated.
 
+        A `refusal` says, to a person, why the file is not accepted; it becomes the fact's reason.
         Returns False when it has ended before.
         """
         ...
