@@ -24,6 +24,7 @@ from reelay.common.events import (
     Event,
     ManifestUpdated,
     PackagePlanned,
+    RenditionProgress,
     TranscodeCompleted,
 )
 from reelay.common.messaging import Messaging
@@ -229,6 +230,12 @@ class Film:
             segments_stored=count,
             segments_total=self.total,
             playable=count >= 2,
+            renditions=[
+                RenditionProgress(
+                    rendition="360p", stored=count - count // 2, total=self.total - 5
+                ),
+                RenditionProgress(rendition="audio", stored=count // 2, total=5),
+            ],
         )
 
     def completed(self) -> TranscodeCompleted:

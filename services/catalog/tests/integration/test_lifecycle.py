@@ -80,9 +80,17 @@ async def test_video_goes_from_draft_to_ready(shared_catalog: Catalog, facts: Me
     await publish(facts, film.stored(1))
     await shared_catalog.until(film.video_id, state="planned", progress=0.1)
     await publish(facts, film.stored(5))
-    await shared_catalog.until(film.video_id, state="playable", progress=0.5)
+    video = await shared_catalog.until(film.video_id, state="playable", progress=0.5)
+    assert video["renditions"] == {
+        "360p": {"stored": 3, "total": 5},
+        "audio": {"stored": 2, "total": 5},
+    }
     await publish(facts, film.completed())
-    await shared_catalog.until(film.video_id, state="ready", progress=1.0, warnings=["short"])
+    video = await shared_catalog.until(
+        film.video_id, state="ready", progress=1.0, warnings=["short"]
+    )
+    assert list(video["renditions"]) == ["360p", "audio"], "in the order of the plan"
+    assert all(extent == {"stored": 5, "total": 5} for extent in video["renditions"].values())
 
 
 async def test_announcements_tell_states_and_not_progress(
@@ -156,6 +164,26 @@ async def test_withdrawn_upload_leaves_a_draft(shared_catalog: Catalog, facts: M
     await shared_catalog.until(film.video_id, state="uploading")
 
 
+async def test_refused_file_fails_its_video_until_another_comes(
+    shared_catalog: Catalog, facts: Messaging
+) -> None:
+    film = Film(await shared_catalog.draft())
+    reason = "This is a text file, not a video."
+    assert film.video_id
+    await publish(facts, film.started())
+    await publish(
+        facts,
+        AssetUploadTerminated(upload_id=film.upload_id, video_id=film.video, reason=reason),
+    )
+    await shared_catalog.until(film.video_id, state="failed", reason=reason, playback=None)
+    again = Film(film.video_id)
+    await publish(facts, again.started())
+    await shared_catalog.until(film.video_id, state="uploading", reason=None)
+    await publish(facts, again.uploaded())
+    await publish(facts, again.planned())
+    await shared_catalog.until(film.video_id, state="planned", reason=None)
+
+
 async def test_unplannable_asset_fails_its_video_with_a_reason(
     shared_catalog: Catalog, facts: Messaging
 ) -> None:
@@ -203,7 +231,10 @@ async def test_repeated_and_shuffled_facts_end_the_same(
     random.Random(seed).shuffle(timed)
     for event, at in timed:
         await publish(facts, event, at)
-    video = await shared_catalog.until(film.video_id, state="ready", progress=1.0)
+    whole = {"stored": 5, "total": 5}
+    video = await shared_catalog.until(
+        film.video_id, state="ready", progress=1.0, renditions={"360p": whole, "audio": whole}
+    )
     await asyncio.sleep(0.3)
     assert await shared_catalog.get(film.video_id) == video
     assert len(await announced(facts, PackageRequested, film.video_id)) == 1

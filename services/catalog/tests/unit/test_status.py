@@ -8,7 +8,7 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelay.catalog.videos.status import Package, Plan, State, Status, Upload, derive
+from reelay.catalog.videos.status import Extent, Package, Plan, State, Status, Upload, derive
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 A, B = "a" * 64, "b" * 64
@@ -53,7 +53,14 @@ def started(second: float, number: int = 1) -> Fact:
 
 def terminated(number: int = 1) -> Fact:
     def tell(known: Known) -> None:
-        known.uploads[number] = known.upload(number).on_terminated()
+        known.uploads[number] = known.upload(number).on_terminated(None, START)
+
+    return tell
+
+
+def refused(second: float, number: int = 1, reason: str = "This is a text file.") -> Fact:
+    def tell(known: Known) -> None:
+        known.uploads[number] = known.upload(number).on_terminated(reason, at(second))
 
     return tell
 
@@ -81,9 +88,13 @@ def unplannable(second: float, asset_id: str = A, reason: str = "No video.") -> 
 
 
 def stored(count: int, package_id: str = P) -> Fact:
+    low, sound = min(count, 6), max(count - 6, 0)
+    renditions = {"360p": Extent(stored=low, total=6), "audio": Extent(stored=sound, total=4)}
+
     def tell(known: Known) -> None:
-        package = known.package(package_id).on_updated(count, 10, playable=count > 1)
-        known.packages[package_id] = package
+        package = known.package(package_id)
+        updated = package.on_updated(count, 10, renditions, playable=count > 1)
+        known.packages[package_id] = updated
 
     return tell
 
@@ -114,6 +125,7 @@ packages = st.sampled_from([P, Q])
 one_fact = st.one_of(
     st.builds(started, seconds, st.integers(1, 3)),
     st.builds(terminated, st.integers(1, 3)),
+    st.builds(refused, seconds, st.integers(1, 3), st.sampled_from(["x", "y"])),
     # One upload yields one asset at one time.
     st.integers(1, 3).map(lambda n: uploaded(n * 5, A if n % 2 else B, n)),
     st.builds(planned, seconds, st.sampled_from([A, B]), packages),
@@ -190,3 +202,44 @@ def test_second_upload_hides_a_failure_and_keeps_what_plays() -> None:
 def test_counts_never_go_back() -> None:
     status = told(uploaded(1), planned(2), stored(7), stored(3))
     assert (status.segments_stored, status.segments_total) == (7, 10)
+
+
+def test_renditions_keep_what_most_is_stored_of() -> None:
+    early, late = told(uploaded(1), planned(2), stored(8)), stored(3)
+    assert early.renditions["360p"] == {"stored": 6, "total": 6}
+    assert early.renditions["audio"] == {"stored": 2, "total": 4}
+    assert told(uploaded(1), planned(2), stored(8), late) == early
+    assert told(uploaded(1), planned(2), late, stored(8)) == early
+
+
+def test_completion_says_that_all_of_every_rendition_is_stored() -> None:
+    for way in ([stored(3), completed()], [completed(), stored(3)]):
+        renditions = told(uploaded(1), planned(2), *way).renditions
+        assert renditions == {
+            "360p": {"stored": 6, "total": 6},
+            "audio": {"stored": 4, "total": 4},
+        }
+
+
+def test_refused_file_fails_its_video_with_the_reason_even_when_told_first() -> None:
+    for way in ([started(1), refused(2)], [refused(2), started(1)]):
+        status = told(*way)
+        assert (status.state, status.reason) == (State.FAILED, "This is a text file.")
+
+
+def test_new_upload_leads_out_of_a_refusal() -> None:
+    again = [started(1), refused(2), started(3, number=2)]
+    assert told(*again) == Status(State.UPLOADING)
+    assert told(*again, uploaded(4, number=2), planned(5)).state is State.PLANNED
+
+
+def test_refusal_takes_nothing_away_that_plays_or_will() -> None:
+    refusal = [started(6, number=2), refused(7, number=2)]
+    assert told(uploaded(1), planned(2), stored(2), *refusal).state is State.PLAYABLE
+    assert told(uploaded(1), *refusal).state is State.UPLOADING
+    assert told(uploaded(1), unplannable(2), uploaded(3, B, 3), *refusal).state is State.UPLOADING
+
+
+def test_of_two_failures_the_later_gives_the_reason() -> None:
+    status = told(uploaded(1), unplannable(2), started(3, number=2), refused(4, number=2))
+    assert (status.state, status.reason) == (State.FAILED, "This is a text file.")

@@ -69,6 +69,13 @@ class Playback(BaseModel):
     dash: str
 
 
+class RenditionDocument(BaseModel):
+    """How many segments of a rendition are stored, and how many it will have."""
+
+    stored: int
+    total: int
+
+
 class VideoDocument(BaseModel):
     """A video as everybody sees it."""
 
@@ -82,6 +89,7 @@ class VideoDocument(BaseModel):
     progress: float
     segments_stored: int
     segments_total: int
+    renditions: dict[str, RenditionDocument]
     playback: Playback | None
     warnings: list[str]
     created_at: datetime

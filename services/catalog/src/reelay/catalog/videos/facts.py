@@ -9,7 +9,7 @@ from uuid import UUID
 
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.recording import Recorder, settle
-from reelay.catalog.videos.status import Package, Plan, Upload
+from reelay.catalog.videos.status import Extent, Package, Plan, Upload
 from reelay.catalog.videos.tables import PackageRow, PlanRow, UploadRow, VideoRow
 from reelay.common.events import (
     AssetUploaded,
@@ -41,13 +41,13 @@ class VideoFacts:
                 await settle(transaction, video)
 
     async def note_upload_terminated(self, fact: AssetUploadTerminated, at: datetime) -> None:
-        """A video's file will not come."""
+        """A video's file will not come: it was withdrawn or, for a reason, refused."""
         if fact.video_id is None:
             return
         async with self._recorder.transaction() as transaction:
             for video in await repository.lock(transaction.session, fact.video_id):
                 row = await _upload(transaction, video, fact.upload_id)
-                row.take(row.give(Upload).on_terminated())
+                row.take(row.give(Upload).on_terminated(fact.reason, at))
                 await settle(transaction, video)
 
     async def request_package(self, fact: AssetUploaded, at: datetime) -> None:
@@ -82,11 +82,7 @@ class VideoFacts:
         """Segments of a package are there."""
         async with self._recorder.transaction() as transaction:
             row = await _package(transaction, fact.package_id)
-            row.take(
-                row.give(Package).on_updated(
-                    fact.segments_stored, fact.segments_total, playable=fact.playable
-                )
-            )
+            row.take(row.give(Package).on_updated(*_extents(fact), playable=fact.playable))
             await _settle_users(transaction, fact.package_id)
 
     async def note_package_completed(self, fact: TranscodeCompleted, at: datetime) -> None:
@@ -122,6 +118,11 @@ async def _plan(transaction: Transaction, video: VideoRow, asset_id: str) -> Pla
 
 async def _package(transaction: Transaction, package_id: str) -> PackageRow:
     return await repository.hold(transaction.session, PackageRow, package_id=package_id)
+
+
+def _extents(fact: ManifestUpdated) -> tuple[int, int, dict[str, Extent]]:
+    renditions = {r.rendition: Extent(stored=r.stored, total=r.total) for r in fact.renditions}
+    return fact.segments_stored, fact.segments_total, renditions
 
 
 async def _settle_users(transaction: Transaction, package_id: str) -> None:

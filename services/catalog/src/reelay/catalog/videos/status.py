@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Self
+from typing import Self, TypedDict
 from uuid import UUID
 
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -26,6 +26,13 @@ class State(StrEnum):
     FAILED = "failed"
 
 
+class Extent(TypedDict):
+    """How many segments of one rendition are stored, and how many it will have."""
+
+    stored: int
+    total: int
+
+
 @dataclass(frozen=True)
 class Upload:
     """One attempt to send the file of a video."""
@@ -33,6 +40,8 @@ class Upload:
     upload_id: UUID
     started_at: datetime | None = None
     terminated: bool = False
+    refused_at: datetime | None = None
+    refusal: str | None = None
     asset_id: str | None = None
     source_key: str | None = None
     uploaded_at: datetime | None = None
@@ -41,9 +50,12 @@ class Upload:
         """The client began to send."""
         return replace(self, started_at=min(self.started_at or at, at))
 
-    def on_terminated(self) -> Self:
-        """The client withdrew the upload."""
-        return replace(self, terminated=True)
+    def on_terminated(self, refusal: str | None, at: datetime) -> Self:
+        """The client withdrew the upload, or it was refused; the latest refusal is kept."""
+        ended = replace(self, terminated=True)
+        if refusal is None or (at, refusal) <= (self.refused_at or LONG_AGO, self.refusal or ""):
+            return ended
+        return replace(ended, refused_at=at, refusal=refusal)
 
     def on_uploaded(self, asset_id: str, source_key: str, at: datetime) -> Self:
         """All bytes are stored; known once, so that a repetition changes nothing."""
@@ -53,7 +65,7 @@ class Upload:
 
     @property
     def active_at(self) -> datetime | None:
-        """When this upload last promised something; None when it was withdrawn."""
+        """When this upload last promised something; None when it was withdrawn or refused."""
         if self.uploaded_at is not None:
             return self.uploaded_at
         return None if self.terminated else self.started_at
@@ -100,6 +112,7 @@ class Package(Outcome):
     package_id: str = field(kw_only=True)
     segments_stored: int = 0
     segments_total: int = 0
+    renditions: dict[str, Extent] = field(default_factory=dict)
     playable: bool = False
     root_digest: str | None = None
     warnings: list[str] = field(default_factory=list)
@@ -112,12 +125,20 @@ class Package(Outcome):
             segments_total=max(self.segments_total, segments_total),
         )
 
-    def on_updated(self, segments_stored: int, segments_total: int, *, playable: bool) -> Self:
+    def on_updated(
+        self,
+        segments_stored: int,
+        segments_total: int,
+        renditions: Mapping[str, Extent],
+        *,
+        playable: bool,
+    ) -> Self:
         """Segments became available; counts never go back."""
         return replace(
             self,
             segments_stored=max(self.segments_stored, segments_stored),
             segments_total=max(self.segments_total, segments_total),
+            renditions=_furthest(self.renditions, renditions),
             playable=self.playable or playable,
         )
 
@@ -147,6 +168,7 @@ class Status:
     package_id: str | None = None
     segments_stored: int = 0
     segments_total: int = 0
+    renditions: dict[str, Extent] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
 
 
@@ -156,29 +178,63 @@ def derive(
     """Return the status of the video that these uploads and plans belong to.
 
     The plan of the asset uploaded last counts; until it exists the one before it stays, so that a
-    second upload takes nothing away from viewers. A newer upload hides an older failure.
+    second upload, or the refusal of its file, takes nothing away from viewers.
     """
     uploads = list(uploads)
-    whole = [(u.uploaded_at, u.upload_id, u.asset_id) for u in uploads if u.uploaded_at]
-    asset_id = max(whole)[2] if whole else None
-    active_at = max((u.active_at for u in uploads if u.active_at), default=None)
+    asset_id = _latest_asset(uploads)
     plan = max(plans, key=lambda p: _rank(p, uploads), default=None)
     if plan is None:
-        return Status(State.UPLOADING if active_at else State.DRAFT, asset_id=asset_id)
+        return _unwatchable(Status(asset_id=asset_id), Outcome(), uploads)
     package = packages.get(plan.package_id or "") or Package(package_id=plan.package_id or "")
-    failed = plan if plan.failed else package
-    state = State.FAILED if plan.failed else package.state
-    if state is State.FAILED and active_at and active_at > (failed.failed_at or LONG_AGO):
-        return Status(State.UPLOADING, asset_id=asset_id)
-    return Status(
-        state,
-        reason=failed.reason if state is State.FAILED else None,
+    whole = package.state is State.READY
+    status = Status(
+        State.FAILED if plan.failed else package.state,
         asset_id=asset_id or plan.asset_id,
         package_id=plan.package_id,
-        segments_stored=package.segments_total if state is State.READY else package.segments_stored,
+        segments_stored=package.segments_total if whole else package.segments_stored,
         segments_total=package.segments_total,
+        renditions=_all_stored(package.renditions) if whole else package.renditions,
         warnings=package.warnings,
     )
+    if status.state is not State.FAILED:
+        return status
+    return _unwatchable(status, plan if plan.failed else package, uploads)
+
+
+def _unwatchable(status: Status, last: Outcome, uploads: list[Upload]) -> Status:
+    """Return what a video without a package to watch is: what happened last counts.
+
+    A refusal does not count while the package of another file is on its way.
+    """
+    failed_at, reason = last.failed_at or LONG_AGO, last.reason or ""
+    if all(u.uploaded_at is None or u.uploaded_at <= failed_at for u in uploads):
+        refusals = [(u.refused_at, u.refusal or "") for u in uploads if u.refused_at]
+        failed_at, reason = max([(failed_at, reason), *refusals])
+    if any(u.active_at is not None and u.active_at > failed_at for u in uploads):
+        return Status(State.UPLOADING, asset_id=_latest_asset(uploads))
+    if failed_at == LONG_AGO:
+        return status
+    return replace(status, state=State.FAILED, reason=reason)
+
+
+def _latest_asset(uploads: list[Upload]) -> str | None:
+    whole = [(u.uploaded_at, u.upload_id, u.asset_id) for u in uploads if u.uploaded_at]
+    return max(whole)[2] if whole else None
+
+
+def _furthest(known: Mapping[str, Extent], told: Mapping[str, Extent]) -> dict[str, Extent]:
+    merged = dict(known)
+    for name, extent in told.items():
+        before = merged.get(name, extent)
+        merged[name] = Extent(
+            stored=max(before["stored"], extent["stored"]),
+            total=max(before["total"], extent["total"]),
+        )
+    return merged
+
+
+def _all_stored(renditions: Mapping[str, Extent]) -> dict[str, Extent]:
+    return {name: Extent(stored=r["total"], total=r["total"]) for name, r in renditions.items()}
 
 
 def _rank(plan: Plan, uploads: list[Upload]) -> tuple[datetime, datetime, str]:

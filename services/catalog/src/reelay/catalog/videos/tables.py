@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import DateTime
+from sqlalchemy import JSON, DateTime
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
@@ -45,6 +45,7 @@ class VideoRow(FactTable, table=True):
     package_id: str | None = None
     segments_stored: int = 0
     segments_total: int = 0
+    renditions: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
     warnings: list[str] = Field(default_factory=list, sa_type=JSONB)
     created_at: datetime = Field(sa_type=TIME)
     updated_at: datetime = Field(sa_type=TIME)
@@ -63,6 +64,8 @@ class UploadRow(FactTable, table=True):
     upload_id: UUID = Field(primary_key=True)
     started_at: datetime | None = Field(default=None, sa_type=TIME)
     terminated: bool = False
+    refused_at: datetime | None = Field(default=None, sa_type=TIME)
+    refusal: str | None = None
     asset_id: str | None = None
     source_key: str | None = None
     uploaded_at: datetime | None = Field(default=None, sa_type=TIME)
@@ -89,6 +92,8 @@ class PackageRow(FactTable, table=True):
     package_id: str = Field(primary_key=True)
     segments_stored: int = 0
     segments_total: int = 0
+    renditions: dict[str, Any] = Field(default_factory=dict, sa_type=JSON)
+    """Name -> `status.Extent`, in the order of the plan, which JSONB would not keep."""
     playable: bool = False
     root_digest: str | None = None
     """Present when the package is complete."""
