@@ -12,6 +12,7 @@ from reelay.content_api.waiting import (
     ClientGoneError,
     NotYetError,
     TooManyWaitingError,
+    Visitor,
     WaitingLimits,
     WaitingRoom,
 )
@@ -46,7 +47,7 @@ class NotedDemand:
     def __init__(self) -> None:
         self.told: list[ContentName] = []
 
-    async def tell(self, name: ContentName) -> None:
+    async def tell(self, name: ContentName, viewer: str) -> None:
         self.told.append(name)
 
 
@@ -76,7 +77,7 @@ def patient(shelf: Shelf, demand: NotedDemand) -> WaitingRoom:
 
 async def test_waiting_ends_after_the_time_limit(room: WaitingRoom, demand: NotedDemand) -> None:
     with pytest.raises(NotYetError):
-        await room.wait(NAME, "360p", never)
+        await room.wait(NAME, "360p", Visitor("v", never))
     count = len(demand.told)
     assert 4 <= count <= 7
     await asyncio.sleep(0.15)
@@ -84,7 +85,7 @@ async def test_waiting_ends_after_the_time_limit(room: WaitingRoom, demand: Note
 
 
 async def test_object_is_found_without_news(room: WaitingRoom, shelf: Shelf) -> None:
-    waiting = asyncio.create_task(room.wait(NAME, "360p", never))
+    waiting = asyncio.create_task(room.wait(NAME, "360p", Visitor("v", never)))
     await asyncio.sleep(0.02)
     shelf.file = FILE
     assert await waiting == FILE
@@ -92,7 +93,7 @@ async def test_object_is_found_without_news(room: WaitingRoom, shelf: Shelf) -> 
 
 async def test_news_of_the_rendition_wake_at_once(shelf: Shelf, demand: NotedDemand) -> None:
     room = patient(shelf, demand)
-    waiting = asyncio.create_task(room.wait(NAME, "360p", never))
+    waiting = asyncio.create_task(room.wait(NAME, "360p", Visitor("v", never)))
     await asyncio.sleep(0.02)
     shelf.file = FILE
     room.wake(ELSEWHERE.package_id)
@@ -107,7 +108,7 @@ async def test_news_of_the_rendition_wake_at_once(shelf: Shelf, demand: NotedDem
 
 async def test_news_while_looking_are_not_lost(shelf: Shelf, demand: NotedDemand) -> None:
     room = patient(shelf, demand)
-    waiting = asyncio.create_task(room.wait(NAME, "360p", never))
+    waiting = asyncio.create_task(room.wait(NAME, "360p", Visitor("v", never)))
     await shelf.looking.wait()
     shelf.file = FILE
     room.wake(NAME.package_id)
@@ -119,7 +120,7 @@ async def test_all_who_wait_for_one_object_share_one_demand(
     shelf: Shelf, demand: NotedDemand
 ) -> None:
     room = patient(shelf, demand)
-    waiting = [asyncio.create_task(room.wait(NAME, None, never)) for _ in range(50)]
+    waiting = [asyncio.create_task(room.wait(NAME, None, Visitor("v", never))) for _ in range(50)]
     await asyncio.sleep(0.02)
     assert demand.told == [NAME]
     assert shelf.looks == 1
@@ -139,7 +140,7 @@ async def test_demand_ends_when_the_last_client_leaves(
 
         return gone
 
-    waiting = [asyncio.create_task(room.wait(NAME, None, leaves(e))) for e in leaving]
+    waiting = [asyncio.create_task(room.wait(NAME, None, Visitor("v", leaves(e)))) for e in leaving]
     await asyncio.sleep(0.02)
     leaving[0].set()
     with pytest.raises(ClientGoneError):
@@ -157,42 +158,44 @@ async def test_demand_ends_when_the_last_client_leaves(
 
 async def test_failure_is_told_to_everybody(room: WaitingRoom, shelf: Shelf) -> None:
     shelf.error = PermissionError("never")
-    waiting = [asyncio.create_task(room.wait(NAME, None, never)) for _ in range(3)]
+    waiting = [asyncio.create_task(room.wait(NAME, None, Visitor("v", never))) for _ in range(3)]
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(result) for result in results] == [PermissionError] * 3
     shelf.error, shelf.file = None, FILE
-    assert await room.wait(NAME, None, never) == FILE
+    assert await room.wait(NAME, None, Visitor("v", never)) == FILE
 
 
 async def test_outage_of_the_store_is_waited_for(room: WaitingRoom, shelf: Shelf) -> None:
     shelf.error = StoreUnavailableError()
-    waiting = asyncio.create_task(room.wait(NAME, None, never))
+    waiting = asyncio.create_task(room.wait(NAME, None, Visitor("v", never)))
     await asyncio.sleep(0.08)
     shelf.error, shelf.file = None, FILE
     assert await waiting == FILE
 
 
 async def test_more_than_the_limits_are_refused_and_room_is_free_again(room: WaitingRoom) -> None:
-    waiting = [asyncio.create_task(room.wait(n, None, never)) for n in (NAME, NAME, OTHER)]
+    waiting = [
+        asyncio.create_task(room.wait(n, None, Visitor("v", never))) for n in (NAME, NAME, OTHER)
+    ]
     await asyncio.sleep(0.02)
     with pytest.raises(TooManyWaitingError):
-        await room.wait(OTHER, None, never)
-    waiting.append(asyncio.create_task(room.wait(ELSEWHERE, None, never)))
+        await room.wait(OTHER, None, Visitor("v", never))
+    waiting.append(asyncio.create_task(room.wait(ELSEWHERE, None, Visitor("v", never))))
     await asyncio.sleep(0.02)
     with pytest.raises(TooManyWaitingError):
-        await room.wait(ELSEWHERE, None, never)
+        await room.wait(ELSEWHERE, None, Visitor("v", never))
     results = await asyncio.gather(*waiting, return_exceptions=True)
     assert {type(result) for result in results} == {NotYetError}
     with pytest.raises(NotYetError):
-        await room.wait(NAME, None, never)
+        await room.wait(NAME, None, Visitor("v", never))
 
 
 async def test_closing_sends_everybody_away(shelf: Shelf, demand: NotedDemand) -> None:
     room = patient(shelf, demand)
-    waiting = asyncio.create_task(room.wait(NAME, None, never))
+    waiting = asyncio.create_task(room.wait(NAME, None, Visitor("v", never)))
     await asyncio.sleep(0.02)
     room.close()
     with pytest.raises(NotYetError):
         await waiting
     with pytest.raises(TooManyWaitingError):
-        await room.wait(NAME, None, never)
+        await room.wait(NAME, None, Visitor("v", never))

@@ -66,8 +66,8 @@ def test_ten_viewers_at_ten_positions_take_turns() -> None:
     board = DemandBoard()
     for viewer in range(10):
         for step in range(3):
-            board.hear(wanted(100 * viewer + step + 1), f"v{viewer}", viewer + step / 10)
-    first_ten = [w.number // 100 for w in list(board.waiting(10.0))[:10]]
+            board.hear(wanted(100 * viewer + step + 1), f"v{viewer}", viewer / 100 + step / 1000)
+    first_ten = [w.number // 100 for w in list(board.waiting(0.5))[:10]]
     assert len(set(first_ten)) == len(first_ten)
 
 

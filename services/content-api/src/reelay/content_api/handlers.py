@@ -5,7 +5,7 @@ from http import HTTPStatus
 from reelay.common.errors import NotFoundError, PermanentError
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import Demand, Failures, Files, Plans, StoredFile
-from reelay.content_api.waiting import ClientGone, NotYetError, WaitingLimits, WaitingRoom
+from reelay.content_api.waiting import NotYetError, Visitor, WaitingLimits, WaitingRoom
 
 
 class PackageFailedError(PermanentError):
@@ -38,8 +38,8 @@ class Library:
             return None
         return self._files.peek(name.key)
 
-    async def fetch(self, name: ContentName, gone: ClientGone | None) -> StoredFile:
-        """Return the object's file; wait for it when it is promised, unless `gone` is None.
+    async def fetch(self, name: ContentName, who: Visitor | None) -> StoredFile:
+        """Return the object's file; wait for it when it is promised, if somebody waits.
 
         Raises NotFoundError for what was never promised, PackageFailedError for what will never
         exist, NotYetError and TooManyWaitingError for what may exist later, ClientGoneError.
@@ -56,9 +56,9 @@ class Library:
         promises = await self._plans.read(name.package_id)
         if promises is None or not promises.promised(name.path):
             raise NotFoundError
-        if gone is None:
+        if who is None:
             raise NotYetError
-        return await self.waiting.wait(name, promises.rendition_of(name.path), gone)
+        return await self.waiting.wait(name, promises.rendition_of(name.path), who)
 
     async def _look(self, name: ContentName) -> StoredFile | None:
         if file := await self._files.find(name.key):

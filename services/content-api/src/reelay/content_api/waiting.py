@@ -15,6 +15,16 @@ from reelay.content_api.domain.ports import Demand, StoredFile
 
 ClientGone = Callable[[], Awaitable[None]]
 """Returns when the client went away."""
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Who waits: a name that tells viewers apart and no more, and how their leaving is noticed."""
+
+    viewer: str
+    gone: ClientGone
+
+
 Look = Callable[[ContentName], Awaitable[StoredFile | None]]
 """Returns the object's file or None; raises when it will never exist."""
 
@@ -49,6 +59,7 @@ class WaitingLimits:
 class _Watch:
     name: ContentName
     rendition: str | None
+    viewer: str
     waiting: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[StoredFile] = field(init=False)
@@ -65,11 +76,11 @@ class WaitingRoom:
         self._packages: Counter[str] = Counter()
         self._closed = False
 
-    async def wait(self, name: ContentName, rendition: str | None, gone: ClientGone) -> StoredFile:
+    async def wait(self, name: ContentName, rendition: str | None, who: Visitor) -> StoredFile:
         """Return the object's file as soon as it exists.
 
         `rendition` is the one whose news matter; None for all. Raises NotYetError after the
-        time limit, TooManyWaitingError, ClientGoneError when `gone` returns first, and what
+        time limit, TooManyWaitingError, ClientGoneError when they left first, and what
         `look` raises.
         """
         package = name.package_id
@@ -78,11 +89,11 @@ class WaitingRoom:
             SEGMENT_WAIT_SECONDS.labels("refused").observe(0)
             raise TooManyWaitingError
         self._packages[package] += 1
-        watch = self._join(name, rendition)
+        watch = self._join(name, rendition, who.viewer)
         started = time.monotonic()
         outcome = "failed"
         try:
-            file = await self._first(watch, gone)
+            file = await self._first(watch, who.gone)
             outcome = "stored"
             return file
         except NotYetError:
@@ -109,10 +120,10 @@ class WaitingRoom:
         for watch in self._watches.values():
             watch.task.cancel()
 
-    def _join(self, name: ContentName, rendition: str | None) -> _Watch:
+    def _join(self, name: ContentName, rendition: str | None, viewer: str) -> _Watch:
         watch = self._watches.get(name)
         if watch is None:
-            watch = self._watches[name] = _Watch(name, rendition)
+            watch = self._watches[name] = _Watch(name, rendition, viewer)
             watch.task = asyncio.create_task(self._watch(watch))
         watch.waiting += 1
         return watch
@@ -145,7 +156,7 @@ class WaitingRoom:
     async def _watch(self, watch: _Watch) -> StoredFile:
         while True:
             due = time.monotonic() + self._limits.repeat_s
-            await self._demand.tell(watch.name)
+            await self._demand.tell(watch.name, watch.viewer)
             while (left := due - time.monotonic()) > 0:
                 # Cleared before looking: news that come meanwhile make it look once more.
                 watch.news.clear()

@@ -39,10 +39,10 @@ class BrokerDemand:
                 await asyncio.sleep(RETRY_S)
         await asyncio.Event().wait()
 
-    async def tell(self, name: ContentName) -> None:
+    async def tell(self, name: ContentName, viewer: str) -> None:
         """Demand an object. A message that cannot be sent now is worthless later: it is dropped."""
         if not self._started or not self._messaging.client.is_connected:
             return
-        demand = SegmentDemanded(package_id=name.package_id, path=name.path)
+        demand = SegmentDemanded(package_id=name.package_id, path=name.path, viewer=viewer)
         with contextlib.suppress(nats.errors.Error, OSError):
             await self._messaging.tell(demand)

@@ -61,6 +61,6 @@ class Failures(Protocol):
 class Demand(Protocol):
     """Asks for an object to be made soon."""
 
-    async def tell(self, name: ContentName) -> None:
-        """Tell it once; lost when nobody listens. Never raises."""
+    async def tell(self, name: ContentName, viewer: str) -> None:
+        """Tell it once, and for whom; lost when nobody listens. Never raises."""
         ...

@@ -27,6 +27,11 @@ class Scope(Protocol):
     def method(self) -> str: ...
 
     @property
+    def client(self) -> str:
+        """Address and port of whoever connected."""
+        ...
+
+    @property
     def path(self) -> str:
         """Percent-decoded once; bytes that are no UTF-8 became U+FFFD."""
         ...

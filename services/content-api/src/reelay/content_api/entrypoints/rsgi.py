@@ -28,7 +28,9 @@ from reelay.content_api.entrypoints.responses import (
     send_part,
     send_problem,
 )
+from reelay.content_api.entrypoints.viewers import viewer_of
 from reelay.content_api.handlers import Library
+from reelay.content_api.waiting import Visitor
 
 SAFE_METHODS = ("GET", "HEAD")
 HEALTH = ("/healthz", "/readyz", "/metrics")
@@ -63,7 +65,8 @@ class Application:
                 raise NotFoundError
             file = self._library.at_hand(name)
             if file is None:
-                file = await self._library.fetch(name, proto.client_disconnect if reading else None)
+                who = Visitor(viewer_of(scope), proto.client_disconnect) if reading else None
+                file = await self._library.fetch(name, who)
             return _send(proto, scope.headers, name, file, body=reading)
         except ReelayError as error:
             later = error.status == HTTPStatus.SERVICE_UNAVAILABLE
