@@ -31,6 +31,8 @@ class Video:
     dash: str | None = None
     renditions: Mapping[str, tuple[int, int]] = field(default_factory=dict)
     """Segments stored and in total, by rendition; empty when the server does not say."""
+    title: str = ""
+    package_id: str | None = None
 
     @property
     def is_watchable(self) -> bool:
@@ -39,7 +41,7 @@ class Video:
 
 
 class Api:
-    """One server, spoken to with one token.
+    """One server, spoken to with one token; without one (an empty text), only reading is possible.
 
     Every method raises ServerUnreachableError, TokenRefusedError or ServerRefusedError.
     """
@@ -47,7 +49,8 @@ class Api:
     def __init__(self, server: str, token: str) -> None:
         self.server = server
         self.http = httpx.AsyncClient(
-            headers={"authorization": f"Bearer {token}", "user-agent": "reelay-cli"},
+            headers={"user-agent": "reelay-cli"}
+            | ({"authorization": f"Bearer {token}"} if token else {}),
             timeout=httpx.Timeout(ANSWER_TIMEOUT_S, connect=CONNECT_TIMEOUT_S),
             # A proxy can reach neither this machine's loopback nor should it see its tokens.
             trust_env=not is_this_machine(server),
@@ -65,6 +68,20 @@ class Api:
     async def video(self, video_id: str) -> Video:
         """Return a video as it is now."""
         return self._video(await self.send("GET", f"{self.server}/api/v1/videos/{video_id}"))
+
+    async def newest_video(self) -> Video | None:
+        """Return the video that was announced last; None when there is none."""
+        answer = await self.send("GET", f"{self.server}/api/v1/videos", params={"limit": 1})
+        try:
+            ids = [str(video["id"]) for video in answer.json()["videos"]]
+        except (ValueError, KeyError, TypeError) as error:
+            raise self._strange(answer) from error
+        return await self.video(ids[0]) if ids else None
+
+    async def content(self, package_id: str, path: str) -> bytes:
+        """Return an object of a package."""
+        url = f"{self.server}/api/v1/content/{package_id}/{path}"
+        return (await self.send("GET", url)).content
 
     async def events(self, video_id: str) -> AsyncGenerator[ServerEvent, None]:
         """Yield live updates of a video until the server ends the stream."""
@@ -112,9 +129,12 @@ class Api:
         try:
             return _parse_video(answer.json(), self.server)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise ServerRefusedError(
-                f"{self.server} does not speak Reelay's interface.", answer.status_code
-            ) from error
+            raise self._strange(answer) from error
+
+    def _strange(self, answer: httpx.Response) -> ServerRefusedError:
+        return ServerRefusedError(
+            f"{self.server} does not speak Reelay's interface.", answer.status_code
+        )
 
 
 def _parse_video(body: dict[str, Any], server: str) -> Video:
@@ -131,6 +151,8 @@ def _parse_video(body: dict[str, Any], server: str) -> Video:
             name: (int(counts["stored"]), int(counts["total"]))
             for name, counts in (body.get("renditions") or {}).items()
         },
+        title=str(body.get("title") or ""),
+        package_id=body.get("package_id"),
     )
 
 

@@ -131,6 +131,24 @@ def status(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def watch(
+    identity: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="ID", show_default="the newest video", help="Of a video or package."
+        ),
+    ] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on when it is complete.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for each change.")] = False,
+) -> None:
+    """Show a package being made, as a live map; exit code 1 when it fails."""
+    from reelay.cli.watch import run
+    from reelay.standalone.settings import Settings
+
+    raise typer.Exit(run(Settings.from_environment(), identity, follow=follow, as_json=as_json))
+
+
+@app.command()
 def doctor(as_json: AsJson = False) -> None:
     """Check whether this machine can run Reelay; exit code 1 when something needed is missing."""
     from dataclasses import asdict

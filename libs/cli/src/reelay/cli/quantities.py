@@ -40,3 +40,10 @@ def duration(duration_s: float) -> str:
 def percent(share: float) -> int:
     """Return a share 0..1 in whole percent, rounded down: 100 means all."""
     return int(max(0.0, min(1.0, share)) * 100 + 1e-9)
+
+
+def clock(position_s: float) -> str:
+    """Return a position in a video, for example `1:05` or `1:02:05`; fractions are dropped."""
+    whole = max(0, int(position_s + 1e-6))
+    hours, minutes, seconds = whole // HOUR_S, whole % HOUR_S // MINUTE_S, whole % MINUTE_S
+    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"

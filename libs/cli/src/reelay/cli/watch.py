@@ -1,0 +1,178 @@
+"""Watches a package being made: finds it, hears what happens to it, and shows the map."""
+
+import asyncio
+import contextlib
+import re
+import sys
+import time
+
+from rich.console import Console
+
+from reelay.cli.api import Api
+from reelay.cli.dead_letters import instance_url
+from reelay.cli.errors import (
+    CommandError,
+    InstanceMissingError,
+    ServerRefusedError,
+    VideoFailedError,
+)
+from reelay.cli.status import find_instance
+from reelay.cli.watch_screen import Display, Lines, Screen, attended
+from reelay.cli.watch_sources import listen, read_completion, read_package
+from reelay.cli.watch_state import WatchState
+from reelay.common.message import Message
+from reelay.standalone.settings import Settings
+
+PACKAGE_ID = re.compile(r"[0-9a-f]{64}")
+LOOK_EVERY_S = 0.3
+"""Interval of looking whether a video has a plan by now."""
+REDRAW_AT_MOST_EVERY_S = 0.1
+REDRAW_AT_LEAST_EVERY_S = 1.0
+"""Time goes on, and what is not heard of any more disappears."""
+RECONNECT_FOR_S = 10.0
+RECONNECT_EVERY_S = 0.5
+INTERRUPTED = 130
+
+
+class NothingToWatchError(CommandError):
+    """There is no video; publish one with `reelay publish FILE`."""
+
+
+def run(settings: Settings, identity: str | None, *, follow: bool, as_json: bool) -> int:
+    """Watch until the package is complete or somebody leaves; return the exit code.
+
+    Raises CommandError; VideoFailedError with the reason when there will be no package.
+    """
+    find_instance(settings.data)
+    try:
+        if as_json or not sys.stdout.isatty():
+            asyncio.run(Watcher(settings, Lines(), follow=follow).watch(identity))
+        else:
+            asyncio.run(_attended(Watcher(settings, Screen(Console()), follow=follow), identity))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    return 0
+
+
+async def _attended(watcher: "Watcher", identity: str | None) -> None:
+    """Watch until it ends by itself or somebody leaves."""
+    watching = asyncio.create_task(watcher.watch(identity))
+    with attended(watching.cancel, watcher.news.set):
+        await asyncio.wait([watching])
+    if not watching.cancelled():
+        watching.result()
+
+
+class Watcher:
+    """Watches one package of the instance on this machine."""
+
+    def __init__(self, settings: Settings, display: Display, *, follow: bool = False) -> None:
+        self.news = asyncio.Event()
+        """Set when the picture is no longer right."""
+        self._settings = settings
+        self._display = display
+        self._follow = follow
+
+    async def watch(self, identity: str | None = None) -> None:
+        """Show a package, by its id or that of a video (None: the newest), until it is complete.
+
+        Raises CommandError; VideoFailedError with the reason when there will be no package.
+        """
+        api = Api(find_instance(self._settings.data).url, "")
+        try:
+            package_id, title = await self._find(api, identity)
+            state = WatchState(await read_package(api, package_id), title)
+            if await read_completion(api, package_id) is not None:
+                state.mark_complete(time.time())
+            await self._show(api, state)
+        finally:
+            self._display.close()
+            await api.close()
+
+    async def _find(self, api: Api, identity: str | None) -> tuple[str, str]:
+        """Return id and title of the package, as soon as it is planned."""
+        if identity and PACKAGE_ID.fullmatch(identity):
+            return identity, ""
+        video = await (api.video(identity) if identity else api.newest_video())
+        if video is None:
+            raise NothingToWatchError
+        while not video.package_id and video.state != "failed":
+            self._display.waiting(video)
+            await asyncio.sleep(LOOK_EVERY_S)
+            video = await api.video(video.id)
+        if video.state == "failed" or not video.package_id:
+            self._display.failed(video)
+            raise VideoFailedError(video.reason or VideoFailedError().detail)
+        return video.package_id, video.title
+
+    async def _show(self, api: Api, state: WatchState) -> None:
+        if state.is_complete and not self._follow:
+            self._display.show(state.map(time.time()), final=True)
+            return
+        caught_up = asyncio.Event()
+        listening = asyncio.create_task(self._listen(state, caught_up))
+        try:
+            await _either(caught_up, listening)
+            await _complete_title(api, state)
+            while not self._draw(state):
+                await asyncio.sleep(REDRAW_AT_MOST_EVERY_S)
+                await _either(self.news, listening, REDRAW_AT_LEAST_EVERY_S)
+                self.news.clear()
+        finally:
+            listening.cancel()
+            with contextlib.suppress(asyncio.CancelledError, CommandError):
+                await listening
+
+    def _draw(self, state: WatchState) -> bool:
+        """Show the map, and tell whether it is final; raises VideoFailedError."""
+        known = state.map(time.time())
+        has_failed = known.state == "failed"
+        is_final = has_failed or (known.state == "ready" and not self._follow)
+        self._display.show(known, final=is_final)
+        if has_failed:
+            raise VideoFailedError(known.reason)
+        return is_final
+
+    async def _listen(self, state: WatchState, caught_up: asyncio.Event) -> None:
+        """Hear of the package until cancelled; raises CommandError when the instance is gone.
+
+        After a lost connection all is heard again, which changes nothing but what was missed.
+        """
+
+        def hear(message: Message, at: float) -> None:
+            state.hear(message, at)
+            self.news.set()
+
+        give_up_at = 0.0
+        while True:
+            try:
+                url = instance_url(self._settings)
+                await listen(url, state.package.package_id, hear, caught_up.set)
+                give_up_at = time.monotonic() + RECONNECT_FOR_S
+            except InstanceMissingError:
+                raise
+            except CommandError:
+                if time.monotonic() > give_up_at:
+                    raise
+            await asyncio.sleep(RECONNECT_EVERY_S)
+
+
+async def _either(
+    event: asyncio.Event, listening: asyncio.Task[None], timeout_s: float | None = None
+) -> None:
+    """Return when the event is set or the time is over; raise what ended the listening."""
+    waiting = asyncio.create_task(event.wait())
+    try:
+        await asyncio.wait([waiting, listening], timeout=timeout_s, return_when="FIRST_COMPLETED")
+    finally:
+        waiting.cancel()
+    if listening.done():
+        listening.result()
+
+
+async def _complete_title(api: Api, state: WatchState) -> None:
+    """Take the title of the video that the package was planned for, unless it is known."""
+    if not state.title and state.video_id is not None:
+        # The video may be deleted by now.
+        with contextlib.suppress(ServerRefusedError):
+            state.title = (await api.video(str(state.video_id))).title

@@ -1,0 +1,188 @@
+"""Where `reelay watch` learns of a package: promises over HTTP, what happens from NATS."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from itertools import accumulate
+from typing import Any
+
+import nats
+import nats.errors
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.js import JetStreamContext
+from nats.js.errors import Error as JetStreamError
+from pydantic import BaseModel, ValidationError
+
+from reelay.cli.api import Api
+from reelay.cli.errors import CommandError, ServerRefusedError
+from reelay.cli.tus import GONE
+from reelay.cli.watch_map import Package, Rendition
+from reelay.common.commands import EncodeChunk, EncoderAlive, SegmentDemanded
+from reelay.common.events import (
+    ManifestUpdated,
+    PackagePlanned,
+    SegmentFailed,
+    SegmentReady,
+    TranscodeCompleted,
+    TranscodeFailed,
+)
+from reelay.common.message import Message
+from reelay.common.streams import EVENTS
+
+TIMEOUT_S = 5
+FACTS = "events.package.>"
+"""Read from the stream, first to last, by one consumer: their order is that of the packager."""
+PLAIN = (f"{EncodeChunk.subject}.>", SegmentDemanded.subject, EncoderAlive.subject,
+         SegmentReady.subject, SegmentFailed.subject)  # fmt: skip
+"""Only heard as they pass; work is never taken from its stream, and nothing is answered."""
+MODELS: dict[str, type[Message]] = {
+    model.subject: model
+    for model in (
+        PackagePlanned, ManifestUpdated, TranscodeCompleted, TranscodeFailed,
+        SegmentReady, SegmentFailed, SegmentDemanded, EncoderAlive,
+    )
+}  # fmt: skip
+
+Hear = Callable[[Message, float], None]
+
+
+class PlanUnreadableError(CommandError):
+    """The plan of this package cannot be read."""
+
+
+class _PlannedRendition(BaseModel):
+    id: str
+    kind: str
+    path: str
+
+
+class _Plan(BaseModel):
+    """plan.json, as far as it matters here."""
+
+    renditions: list[_PlannedRendition]
+
+
+class _Index(BaseModel):
+    """index.json, as far as it matters here."""
+
+    root_digest: str
+    objects: dict[str, dict[str, Any]]
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(int(entry.get("size", 0)) for entry in self.objects.values())
+
+
+async def read_package(api: Api, package_id: str) -> Package:
+    """Read the plan and the media playlists; raises CommandError when they cannot be had."""
+    try:
+        body = await api.content(package_id, "plan.json")
+        plan = _Plan.model_validate_json(body)
+        playlists = [await api.content(package_id, f"{r.path}/index.m3u8") for r in plan.renditions]
+        return Package(
+            package_id,
+            tuple(
+                Rendition(r.id, r.kind, r.path, segment_ends_s(playlist.decode()))
+                for r, playlist in zip(plan.renditions, playlists, strict=True)
+            ),
+        )
+    except ValueError as error:
+        raise PlanUnreadableError(f"The plan of {package_id} cannot be read.") from error
+
+
+async def read_completion(api: Api, package_id: str) -> TranscodeCompleted | None:
+    """Return the fact that a package is complete, as its index tells; None when there is none."""
+    try:
+        index = _Index.model_validate_json(await api.content(package_id, "index.json"))
+    except ServerRefusedError as error:
+        if error.status in GONE:
+            return None
+        raise
+    except ValidationError as error:
+        raise PlanUnreadableError(f"The index of {package_id} cannot be read.") from error
+    return TranscodeCompleted(
+        package_id=package_id, root_digest=index.root_digest, size_bytes=index.size_bytes
+    )
+
+
+def segment_ends_s(playlist: str) -> tuple[float, ...]:
+    """Return when each segment of a media playlist ends (RFC 8216, section 4.3.2.1: EXTINF)."""
+    lengths = [
+        float(line.removeprefix("#EXTINF:").partition(",")[0])
+        for line in playlist.splitlines()
+        if line.startswith("#EXTINF:")
+    ]
+    return tuple(round(end, 6) for end in accumulate(lengths))
+
+
+async def listen(url: str, package_id: str, hear: Hear, caught_up: Callable[[], None]) -> None:
+    """Pass on all messages about a package: first the facts of the past, then what comes.
+
+    Signs of life of encoders are passed on too. `caught_up` is called when the past is told.
+    Returns when the connection is lost; raises CommandError when there is none.
+    """
+    lost = asyncio.Event()
+
+    async def note_loss() -> None:
+        lost.set()
+
+    try:
+        client = await nats.connect(
+            url, allow_reconnect=False, connect_timeout=TIMEOUT_S, error_cb=_ignore,
+            closed_cb=note_loss,
+        )  # fmt: skip
+    except (OSError, nats.errors.Error) as error:
+        raise CommandError(f"NATS does not answer ({error}); see `reelay status`.") from error
+    facts = None
+    try:
+        facts = await _subscribe(client, package_id.encode(), hear, caught_up)
+        await lost.wait()
+    except (nats.errors.Error, JetStreamError) as error:
+        if not lost.is_set():
+            raise CommandError(f"NATS refused: {error}") from error
+    finally:
+        with contextlib.suppress(nats.errors.Error):
+            if facts is not None:
+                await facts.unsubscribe()
+        await client.close()
+
+
+async def _subscribe(
+    client: Client, package_id: bytes, hear: Hear, caught_up: Callable[[], None]
+) -> JetStreamContext.PushSubscription:
+    async def on_plain(msg: Msg) -> None:
+        if package_id in msg.data or msg.subject == EncoderAlive.subject:
+            _pass_on(msg, hear, time.time())
+
+    async def on_fact(msg: Msg) -> None:
+        if package_id in msg.data:
+            _pass_on(msg, hear, msg.metadata.timestamp.timestamp())
+        if msg.metadata.num_pending == 0:
+            caught_up()
+
+    # Plain messages first, so that no work is asked for between the past and the present.
+    for subject in PLAIN:
+        await client.subscribe(subject, cb=on_plain)
+    facts = await client.jetstream(timeout=TIMEOUT_S).subscribe(
+        FACTS, stream=EVENTS.name, cb=on_fact, ordered_consumer=True
+    )
+    consumer = await facts.consumer_info()
+    if not consumer.num_pending and not (consumer.delivered and consumer.delivered.consumer_seq):
+        caught_up()
+    return facts
+
+
+def _pass_on(msg: Msg, hear: Hear, at: float) -> None:
+    model = MODELS.get(msg.subject)
+    if msg.subject.startswith(f"{EncodeChunk.subject}."):
+        model = EncodeChunk
+    if model is not None:
+        # What cannot be read is from another version; the map does without.
+        with contextlib.suppress(ValidationError):
+            hear(model.model_validate_json(msg.data), at)
+
+
+async def _ignore(_: Exception) -> None:
+    """Errors reach us where we wait for an answer; nats-py would also log them."""

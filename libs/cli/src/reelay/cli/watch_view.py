@@ -1,0 +1,136 @@
+"""Draws the map of a package for a terminal: a row for each rendition, time along the width."""
+
+import time
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from reelay.cli import quantities
+from reelay.cli.watch_cells import WHOLE, flow, markers, shares, ticks
+from reelay.cli.watch_map import PackageMap, Row
+from reelay.common.commands import Lane
+
+STORED = "green"
+PROMISED = ("·", "bright_black")
+LANES = {
+    Lane.ONDEMAND: ("▓", "magenta"),
+    Lane.OPENING: ("▒", "yellow"),
+    Lane.LADDER: ("░", "blue"),
+}
+EIGHTHS = " ▏▎▍▌▋▊▉█"
+STATES = {"planned": "yellow", "playable": "cyan", "ready": "green", "failed": "red"}
+MIN_CELLS = 8
+COUNTS_FROM_WIDTH = 60
+"""Narrower terminals show no counts beside the rows."""
+NEWS_LINES = 5
+KEYS = "q or Ctrl-C leaves"
+ASCII = str.maketrans("█▉▊▋▌▍▎▏▓▒░·▲…", "########!+-.^~")
+
+
+def draw(
+    known: PackageMap, width: int, height: int | None = None, *, keys: bool = True,
+    ascii_only: bool = False,
+) -> Text:  # fmt: skip
+    """Return the picture, at most `width` columns wide.
+
+    What matters least is left out when it would be taller than `height`.
+    """
+    width = max(width, 1)
+    body = [*_head(known, width), Text(), *_map(known, width)]
+    foot = [_keys()] if keys else []
+    room = NEWS_LINES if height is None else max(0, height - len(body) - len(foot) - 2)
+    if room:
+        body.append(_legend())
+    if room and known.news:
+        foot = [Text(), *_news(known, min(room, NEWS_LINES)), *foot]
+    lines = [*body, *foot][:height]
+    for line in lines:
+        line.truncate(width, overflow="ellipsis")
+    picture = Text("\n", no_wrap=True, overflow="crop").join(lines)
+    if ascii_only:
+        picture.plain = picture.plain.translate(ASCII).encode("ascii", "replace").decode()
+    return picture
+
+
+def _head(known: PackageMap, width: int) -> list[Text]:
+    encoders = f"{known.encoders} encoder" + ("" if known.encoders == 1 else "s")
+    pieces = [
+        known.state,
+        f"{quantities.percent(known.progress)} %",
+        f"{known.stored}/{known.total} segments",
+        encoders,
+        *([] if known.elapsed_s is None else [quantities.duration(known.elapsed_s)]),
+    ]
+    lines = [Text(line) for line in flow(pieces, width)]
+    lines[0].stylize(f"bold {STATES.get(known.state, '')}", 0, len(known.state))
+    title = Text(" ".join(known.title.split()), style="bold")
+    reason = [Text(known.reason, style="red")] if known.state == "failed" else []
+    return [title, *lines, *reason]
+
+
+def _map(known: PackageMap, width: int) -> list[Text]:
+    names = [row.rendition.name for row in known.rows]
+    counts = [f"{row.stored.bit_count()}/{row.total}" for row in known.rows]
+    label = max(len(name) for name in ("viewers", *names)) + 1
+    count = max((len(one) for one in counts), default=0) + 1 if width >= COUNTS_FROM_WIDTH else 0
+    cells = max(MIN_CELLS, width - label - count)
+    duration_s = known.package.duration_s
+    lines = []
+    for row, name, stored in zip(known.rows, names, counts, strict=True):
+        line = Text(f"{name:>{label - 1}} ", style="default")
+        line.append_text(_cells(row, duration_s, cells))
+        line.append(f"{stored:>{count}}" if count else "", style="bright_black")
+        lines.append(line)
+    waiting = markers(known.viewers, duration_s, cells)
+    lines.append(Text(f"{'viewers':>{label - 1}} ", style="default").append(waiting, "bold red"))
+    lines.append(Text(" " * label + ticks(duration_s, cells), style="bright_black"))
+    return lines
+
+
+def _cells(row: Row, duration_s: float, cells: int) -> Text:
+    promised = shares(row.rendition, row.rendition.whole, duration_s, cells)
+    stored = shares(row.rendition, row.stored, duration_s, cells)
+    lanes = [
+        (lane, shares(row.rendition, row.encoding[lane], duration_s, cells))
+        for lane in Lane
+        if lane in row.encoding
+    ]
+    line = Text()
+    for cell, whole in enumerate(promised):
+        lane = next((lane for lane, filled in lanes if filled[cell] > 0), None)
+        line.append(*_cell(stored[cell] / whole if whole else None, lane))
+    return line
+
+
+def _cell(share: float | None, lane: Lane | None) -> tuple[str, str]:
+    """Return character and style: how much is stored, before what happens to the rest."""
+    if share is None:
+        return " ", ""
+    if share >= WHOLE:
+        return EIGHTHS[-1], STORED
+    if share <= 1 - WHOLE:
+        return LANES[lane] if lane else PROMISED
+    behind = f" on {LANES[lane][1]}" if lane else ""
+    return EIGHTHS[max(1, int(share * 8))], STORED + behind
+
+
+def _legend() -> Text:
+    line = Text()
+    entries = [("█", STORED, "stored"), *((*LANES[lane], str(lane)) for lane in reversed(Lane))]
+    for mark, style, meaning in (*entries, (*PROMISED, "promised"), ("▲", "bold red", "viewer")):
+        line.append(mark, style).append(f" {meaning}  ", "bright_black")
+    line.rstrip()
+    return line
+
+
+def _news(known: PackageMap, count: int) -> Sequence[Text]:
+    """The newest last, as in a log."""
+    lines = []
+    for news in reversed(known.news[:count]):
+        clock = time.strftime("%H:%M:%S", time.localtime(news.at))
+        lines.append(Text(f"{clock} ", style="bright_black").append(news.text, "default"))
+    return lines
+
+
+def _keys() -> Text:
+    return Text(KEYS, style="bright_black")
