@@ -1,0 +1,274 @@
+"""Dispatching against a real PostgreSQL and NATS: fair, merged, and whole after losses."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDemanded
+from reelay.common.database import Database, migrate
+from reelay.common.events import SegmentReady
+from reelay.common.messaging import Messaging
+from reelay.common.outbox import OUTBOX, Outbox
+from reelay.common.storage import ObjectStore, open_store
+from reelay.packager.adapters import repository
+from reelay.packager.bookkeeping import Bookkeeping, StoredSegment
+from reelay.packager.demanding import Demanding
+from reelay.packager.dispatching import Dispatcher, EncoderCensus
+from reelay.packager.domain.demand import DemandBoard
+from reelay.packager.domain.outcome import StoredObject
+from reelay.packager.domain.plan import Plan, make_plan
+from reelay.packager.upkeep import Upkeep
+
+from ..unit.plans import VERSIONS, plan
+
+pytestmark = pytest.mark.integration
+
+DIGEST = "0" * 64
+
+
+@dataclass
+class House:
+    """A packager's parts, without encoders: the test plays them."""
+
+    database: Database
+    outbox: Outbox
+    store: ObjectStore
+    messaging: Messaging
+    board: DemandBoard
+    census: EncoderCensus
+    dispatcher: Dispatcher
+    books: Bookkeeping
+    demanding: Demanding
+
+    async def add(self, owner: str, seconds: float = 120) -> Plan:
+        """Plan a film for an owner, and dispatch."""
+        source = plan(seconds, size=(640, 360)).source
+        film = make_plan(uuid4().hex * 2, source, VERSIONS)
+        async with self.outbox.transaction() as tx:
+            await repository.insert_package(tx.session, film, owner, "sources/x")
+            row = await repository.lock(tx.session, film.package_id)
+            assert row is not None
+            await self.dispatcher.admit(tx, row)
+            await self.dispatcher.dispatch(tx)
+        return film
+
+    async def work(self) -> list[EncodeChunk]:
+        """Return what encoders have been told to make and has not been taken yet."""
+        async with self.database.transaction() as session:
+            rows = await session.execute(sa.select(OUTBOX).order_by(OUTBOX.c.id))
+            messages = [r.body for r in rows if r.subject.startswith("work.")]
+            await session.execute(sa.delete(OUTBOX))
+        return [EncodeChunk.model_validate_json(body) for body in messages]
+
+    async def finish(self, task: EncodeChunk) -> None:
+        """Let a task's segments be stored, as if an encoder had made them."""
+        made = [(o.rendition, f"video/{o.rendition}", s) for o in task.video for s in task.segments]
+        if task.audio_rendition:
+            made += [(task.audio_rendition, "audio/main", s) for s in task.audio_segments]
+        await self.books.note(
+            [
+                StoredSegment(
+                    SegmentReady(
+                        task_id=task.task_id,
+                        package_id=task.package_id,
+                        rendition=name,
+                        number=spec.number,
+                        staging_key="staging/x",
+                        size_bytes=1,
+                    ),
+                    StoredObject(f"{path}/init.mp4", 1, DIGEST),
+                    StoredObject(f"{path}/{spec.number}.m4s", 1, DIGEST),
+                )
+                for name, path, spec in made
+            ]
+        )
+
+    async def demand(self, film: Plan, path: str, viewer: str = "v") -> None:
+        """Let a viewer wait for an object."""
+        await self.demanding.hear(
+            SegmentDemanded(package_id=film.package_id, path=path, viewer=viewer)
+        )
+        async with self.outbox.transaction() as tx:
+            await self.dispatcher.dispatch(tx)
+
+
+@pytest.fixture
+async def house(database_url: str, messaging: Messaging, tmp_path: Path) -> AsyncIterator[House]:
+    await migrate(database_url, "reelay.packager")
+    database = Database(database_url)
+    outbox = Outbox(database, messaging)
+    store = open_store(f"file://{tmp_path}/store")
+    board, census = DemandBoard(), EncoderCensus()
+    dispatcher = Dispatcher(census, board)
+    books = Bookkeeping(outbox, store, dispatcher)
+    demanding = Demanding(outbox, dispatcher, board)
+    yield House(database, outbox, store, messaging, board, census, dispatcher, books, demanding)
+    await database.close()
+
+
+def on(lane: Lane, tasks: list[EncodeChunk]) -> list[EncodeChunk]:
+    return [task for task in tasks if task.lane == lane]
+
+
+async def test_new_film_opens_at_once_and_fills_only_its_window(house: House) -> None:
+    await house.add("a")
+    tasks = await house.work()
+    assert [t.lane for t in tasks] == [Lane.OPENING, Lane.LADDER, Lane.LADDER]
+
+
+async def test_more_encoders_widen_the_window_at_once(house: House) -> None:
+    await house.add("a", seconds=1200)
+    await house.work()
+    for number in range(10):
+        alive = EncoderAlive(encoder_id=str(number), providers=["software"], encoder_version="9")
+        await house.census.hear(alive)
+    async with house.outbox.transaction() as tx:
+        await house.dispatcher.dispatch(tx)
+    assert len(on(Lane.LADDER, await house.work())) == 15 - 2
+
+
+async def test_owner_with_one_clip_is_not_behind_one_with_a_hundred_films(house: House) -> None:
+    for _ in range(100):
+        await house.add("many")
+    queue = on(Lane.LADDER, await house.work())
+    clip = await house.add("one", seconds=30)
+    made_before = 0
+    while True:
+        assert made_before < 10, "the clip waits for its turn"
+        task = queue.pop(0)
+        await house.finish(task)
+        if task.package_id == clip.package_id:
+            break
+        made_before += 1
+        queue += on(Lane.LADDER, await house.work())
+    assert made_before <= 2
+
+
+async def test_films_of_two_owners_share_the_encoders_evenly(house: House) -> None:
+    for owner in ("a", "a", "a", "b"):
+        await house.add(owner, seconds=400)
+    queue = on(Lane.LADDER, await house.work())
+    served = {"a": 0, "b": 0}
+    async with house.database.transaction() as session:
+        owner_of = {r.package_id: r.owner_id for r in await repository.unfinished(session)}
+    for _ in range(24):
+        task = queue.pop(0)
+        served[owner_of[task.package_id]] += 1
+        await house.finish(task)
+        queue += on(Lane.LADDER, await house.work())
+    assert abs(served["a"] - served["b"]) <= 3
+
+
+async def test_many_demands_for_a_segment_become_one_task_with_its_sound(house: House) -> None:
+    film = await house.add("a")
+    await house.work()
+    for viewer in ("v", "w", "x"):
+        await house.demand(film, "video/360p/20.m4s", viewer)
+    (task,) = on(Lane.ONDEMAND, await house.work())
+    assert [o.rendition for o in task.video] == ["360p"]
+    assert [s.number for s in task.segments] == [20]
+    assert [s.number for s in task.audio_segments] == [20]
+
+
+async def test_lowest_rung_runs_ahead_of_a_viewer_and_the_ladder_follows(house: House) -> None:
+    film = await house.add("a", seconds=400)
+    opening, *ladder = await house.work()
+    await house.finish(opening)
+    await house.work()
+    await house.demand(film, "video/360p/60.m4s")
+    tasks = await house.work()
+    assert [s.number for s in on(Lane.OPENING, tasks)[0].segments] == [61, 62, 63, 64]
+    await house.finish(ladder[0])
+    (following,) = on(Lane.LADDER, await house.work())
+    assert following.segments[0].number >= 60
+
+
+async def test_demand_for_unknown_failed_or_promised_not_objects_costs_nothing(
+    house: House,
+) -> None:
+    film = await house.add("a")
+    await house.work()
+    await house.demanding.hear(SegmentDemanded(package_id="f" * 64, path="video/360p/1.m4s"))
+    for path in ("video/360p/9999.m4s", "video/999p/3.m4s", "master.m3u8", "../../etc/passwd"):
+        await house.demand(film, path)
+    assert on(Lane.ONDEMAND, await house.work()) == []
+
+
+async def test_stored_segment_is_not_made_again_on_demand(house: House) -> None:
+    film = await house.add("a")
+    opening = on(Lane.OPENING, await house.work())[0]
+    await house.finish(opening)
+    await house.work()
+    await house.demand(film, "video/360p/1.m4s")
+    assert on(Lane.ONDEMAND, await house.work()) == []
+
+
+async def test_demand_waits_outside_the_queue_where_it_can_lapse(house: House) -> None:
+    film = await house.add("a", seconds=1200)
+    await house.work()
+    for number in range(20, 120):
+        await house.demanding.hear(
+            SegmentDemanded(package_id=film.package_id, path=f"video/360p/{number}.m4s", viewer="g")
+        )
+    async with house.outbox.transaction() as tx:
+        await house.dispatcher.dispatch(tx)
+    tasks = on(Lane.ONDEMAND, await house.work())
+    assert len(tasks) == 2
+    later = time.monotonic() + 10
+    assert list(house.board.waiting(later)) == []
+
+
+@pytest.mark.parametrize("lane", list(Lane))
+async def test_work_whose_message_is_lost_is_announced_again(house: House, lane: Lane) -> None:
+    film = await house.add("a")
+    await house.demand(film, "video/360p/20.m4s")
+    await house.messaging.start()
+    before = {t.task_id: t for t in await house.work() if t.lane == lane}
+    assert before
+    async with house.database.transaction() as session:
+        for task in await repository.tasks(session):
+            task.dispatched_at = datetime.now(UTC) - timedelta(minutes=1)
+            session.add(task)
+    await declare_work_consumers(house.messaging)
+    upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
+    await upkeep.tick()
+    again = {t.task_id: t for t in await house.work() if t.lane == lane}
+    assert set(again) == set(before)
+    assert all(task.attempt == 2 for task in again.values())
+
+
+async def declare_work_consumers(messaging: Messaging) -> None:
+    """Make the queues that encoders would have made."""
+    from reelay.common.streams import declare_consumer, work_consumer
+
+    for lane in Lane:
+        await declare_consumer(messaging.jetstream, work_consumer("software", lane))
+
+
+async def test_same_asset_requested_twice_at_once_makes_one_package(house: House) -> None:
+    source = plan(60, size=(640, 360)).source
+    film = make_plan("e" * 64, source, VERSIONS)
+
+    @asynccontextmanager
+    async def request() -> AsyncIterator[bool]:
+        async with house.outbox.transaction() as tx:
+            created = await repository.insert_package(tx.session, film, "a", "sources/x")
+            row = await repository.lock(tx.session, film.package_id)
+            assert row is not None
+            await house.dispatcher.dispatch(tx)
+            yield created
+
+    async def one() -> bool:
+        async with request() as created:
+            return created
+
+    assert sorted(await asyncio.gather(one(), one(), one())) == [False, False, True]
+    assert len(on(Lane.OPENING, await house.work())) == 1
