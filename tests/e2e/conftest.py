@@ -73,6 +73,12 @@ class Instance:
         document: dict[str, Any] = answer.raise_for_status().json()
         return document
 
+    def delete(self, video_id: str) -> None:
+        """Remove a video, and with it the work that only it needed."""
+        headers = {"authorization": f"Bearer {self.token}"}
+        answer = httpx.delete(f"{self.url}/api/v1/videos/{video_id}", headers=headers, timeout=10)
+        answer.raise_for_status()
+
     def pids(self) -> dict[str, int]:
         """Return the processes of the services by name."""
         found = {}
