@@ -5,14 +5,34 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from benchmarks import first_segment, pipeline_cpu
+from benchmarks import (
+    backlog,
+    first_segment,
+    lanes,
+    pipeline_cpu,
+    second_upload,
+    seek,
+    two_encoders,
+)
 from benchmarks.machine import HEADER, Figure, describe
 
 REPORT = Path(__file__).parent / "report" / "report.md"
 
+LENGTHS_S = (10, 120, 1200, 7200)
+
 BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "pipeline-cpu": lambda quick: pipeline_cpu.measure(20 if quick else 60),
-    "first-segment": lambda quick: first_segment.measure(runs=3 if quick else 10),
+    "first-segment": lambda quick: [
+        figure
+        for seconds in (LENGTHS_S[:2] if quick else LENGTHS_S)
+        for figure in first_segment.measure(seconds, runs=3 if quick else 10)
+    ],
+    "second-upload": lambda quick: second_upload.measure(3 if quick else 10),
+    "seek": lambda quick: seek.measure(3 if quick else 10),
+    "seek-busy": lambda quick: seek.measure(3 if quick else 10, busy=True),
+    "backlog": lambda quick: backlog.measure(3 if quick else 10),
+    "two-encoders": lambda quick: two_encoders.measure(1 if quick else 3),
+    "lanes": lambda quick: lanes.measure(runs=3 if quick else 10),
 }
 
 

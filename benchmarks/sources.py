@@ -25,6 +25,29 @@ def film(seconds: int, keyframe_every_s: int = 5) -> Path:
     )  # fmt: skip
 
 
+CLIP_S = 120
+
+
+def long_film(seconds: int) -> Path:
+    """Return a 1080p25 film of any length, of low complexity, with a keyframe every 5 s.
+
+    Longer ones repeat a clip of two minutes without encoding it again; every second is there.
+    """
+    clip = Media(CACHE).make(
+        ["-f", "lavfi", "-i", "testsrc2=s=1920x1080:r=25", "-f", "lavfi", "-i",
+         "sine=f=220:r=48000:b=4", "-t", str(min(seconds, CLIP_S)), "-c:v", "libx264",
+         "-preset", "ultrafast", "-tune", "fastdecode", "-crf", "30", "-g", "125",
+         "-keyint_min", "125", "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac",
+         "-b:a", "64k", "-movflags", "+faststart"], "mp4",
+    )  # fmt: skip
+    if seconds <= CLIP_S:
+        return clip
+    return Media(CACHE).make(
+        ["-stream_loop", str(seconds // CLIP_S - 1), "-i", str(clip), "-c", "copy",
+         "-movflags", "+faststart"], "mp4",
+    )  # fmt: skip
+
+
 def unlike_others() -> bytes:
     """Return a `free` box of random bytes: appended to an MP4 it changes nothing but its hash."""
     return b"\0\0\0\x18free" + os.urandom(16)

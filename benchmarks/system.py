@@ -42,10 +42,11 @@ class System:
 
     def cpu_s(self) -> float:
         """Return the CPU time that all its processes, ended ones too, have used, in seconds."""
-        return sum(map(_cpu_s, _tree(self.pid)))
+        return sum(map(_cpu_s, descendants(self.pid)))
 
 
-def _tree(root: int) -> list[int]:
+def descendants(root: int) -> list[int]:
+    """Return a process and all that descend from it."""
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,0 +1,27 @@
+"""The same bytes uploaded again: from the last byte to `ready`, without any encoding."""
+
+import time
+from dataclasses import replace
+
+from benchmarks.machine import Figure
+from benchmarks.sources import long_film
+from benchmarks.system import running, upload, wait_for_state
+
+LIMIT_S = 0.3
+
+
+def measure(runs: int = 10) -> list[Figure]:
+    """Measure `runs` repeated uploads of one clip."""
+    waits = []
+    source = long_film(10)
+    with running() as system, system.client() as client:
+        first = upload(client, source, "first")
+        package_id = wait_for_state(client, first.video_id, "ready")["package_id"]
+        for number in range(runs):
+            sent = upload(client, source, f"again {number}")
+            video = wait_for_state(client, sent.video_id, "ready")
+            waits.append(time.monotonic() - sent.ended_at)
+            if video["package_id"] != package_id:
+                raise RuntimeError("the same bytes made another package")
+    figure = Figure("same bytes again: last byte → ready", "s", waits)
+    return [replace(figure, target=f"p50 ≤ {LIMIT_S}", holds=figure.median <= LIMIT_S)]
