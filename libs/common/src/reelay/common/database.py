@@ -1,13 +1,16 @@
 """PostgreSQL: a pool, transactions, and migrations that replicas may start at the same time."""
 
 import asyncio
+import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.resources import as_file, files
+from typing import Any
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import create_engine, text
+from sqlalchemy import create_engine, event, text
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -24,16 +27,30 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.engine: AsyncEngine = create_async_engine(
-            sqlalchemy_url(url), pool_size=pool_size, max_overflow=pool_size, pool_pre_ping=True
+            sqlalchemy_url(url),
+            pool_size=pool_size,
+            max_overflow=pool_size,
+            pool_use_lifo=True,  # the connection used last has its statements prepared
         )
+        event.listen(self.engine.sync_engine, "checkout", self._check_out)
         self._sessions = async_sessionmaker(
             self.engine, class_=AsyncSession, expire_on_commit=False
         )
+        self._autocommit = self.engine.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Yield a session whose changes are committed when the block ends without error."""
         async with self._sessions() as session, session.begin():
+            yield session
+
+    @asynccontextmanager
+    async def autocommit(self) -> AsyncIterator[AsyncSession]:
+        """Yield a session each of whose statements is a transaction of its own.
+
+        A single statement takes one round trip so, instead of three.
+        """
+        async with self._sessions(bind=self._autocommit) as session:
             yield session
 
     async def check(self) -> None:
@@ -44,6 +61,26 @@ class Database:
     async def close(self) -> None:
         """Close all connections."""
         await self.engine.dispose()
+
+    def _check_out(self, connection: Any, *_: object) -> None:
+        """Replace a connection that the server closed while nobody used it.
+
+        On an idle connection there is nothing to read unless the server said goodbye, and looking
+        costs no round trip; what else there may be to read is found out by a ping.
+        """
+        try:
+            descriptor = connection.driver_connection.fileno()
+            if not _is_readable(descriptor):
+                return
+            self.engine.dialect.do_ping(connection)
+        except self.engine.dialect.dbapi.Error as error:  # type: ignore[union-attr]  # there is one
+            raise DisconnectionError from error
+
+
+def _is_readable(descriptor: int) -> bool:
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 async def migrate(url: str, package: str) -> None:
