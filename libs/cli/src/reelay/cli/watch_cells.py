@@ -30,7 +30,7 @@ def cell_of(position_s: float, duration_s: float, cells: int) -> int:
 
 
 def markers(viewers: Iterable[Viewer], duration_s: float, cells: int) -> str:
-    """Return a line of `cells` characters: where viewers wait, and for what if there is room."""
+    """Return a line of at most `cells` characters: where viewers wait, and for what."""
     waiting: dict[int, list[str]] = {}
     for viewer in viewers:
         names = waiting.setdefault(cell_of(viewer.position_s, duration_s, cells), [])
@@ -41,7 +41,7 @@ def markers(viewers: Iterable[Viewer], duration_s: float, cells: int) -> str:
         line[cell] = MARKER
     for cell, names in waiting.items():
         _place(line, cell, "+".join(names))
-    return "".join(line)
+    return "".join(line).rstrip()
 
 
 def ticks(duration_s: float, cells: int) -> str:

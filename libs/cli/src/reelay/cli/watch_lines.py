@@ -19,10 +19,10 @@ def changes(before: PackageMap | None, after: PackageMap) -> Iterator[Line]:
         yield from _encoding(old, row)
     for viewer in after.viewers:
         if viewer not in before.viewers:
-            yield _viewer("waiting", viewer)
+            yield _viewer("demanded", viewer)
     for viewer in before.viewers:
         if viewer not in after.viewers:
-            yield _viewer("served", viewer)
+            yield _viewer("demand-over", viewer)
     if before.encoders != after.encoders:
         yield {"event": "encoders", "alive": after.encoders}
     if (before.state, before.reason) != (after.state, after.reason):

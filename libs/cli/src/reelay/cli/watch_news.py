@@ -21,7 +21,7 @@ def sentence(message: Message, package: Package) -> str:
     match message:
         case PackagePlanned():
             length = quantities.clock(message.duration_s)
-            return f"planned: {message.segments_total} segments of {length}"
+            return f"planned: {message.segments_total} segments, {length} long"
         case ManifestUpdated():
             return f"stored {_ranges(message.available)}" if message.available else ""
         case EncodeChunk():
@@ -43,7 +43,7 @@ def _chunk(chunk: EncodeChunk, package: Package) -> str:
     segments = chunk.segments or chunk.audio_segments
     again = f", attempt {chunk.attempt}" if chunk.attempt > 1 else ""
     where = _where(names, segments, package)
-    return f"{chunk.lane} asks for {' '.join(names)} {_numbers(segments)}{where}{again}"
+    return f"{chunk.lane} work for {' '.join(names)} {_numbers(segments)}{where}{again}"
 
 
 def _where(names: Sequence[str], segments: Sequence[SegmentSpec], package: Package) -> str:

@@ -13,6 +13,7 @@ from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.errors import Error as JetStreamError
+from nats.js.errors import NotFoundError
 from pydantic import BaseModel, ValidationError
 
 from reelay.cli.api import Api
@@ -29,14 +30,14 @@ from reelay.common.events import (
     TranscodeFailed,
 )
 from reelay.common.message import Message
-from reelay.common.streams import EVENTS
+from reelay.common.streams import EVENTS, WORK
 
 TIMEOUT_S = 5
 FACTS = "events.package.>"
 """Read from the stream, first to last, by one consumer: their order is that of the packager."""
 PLAIN = (f"{EncodeChunk.subject}.>", SegmentDemanded.subject, EncoderAlive.subject,
          SegmentReady.subject, SegmentFailed.subject)  # fmt: skip
-"""Only heard as they pass; work is never taken from its stream, and nothing is answered."""
+"""Heard as they pass: work is never taken from its stream, and nothing is answered."""
 MODELS: dict[str, type[Message]] = {
     model.subject: model
     for model in (
@@ -154,34 +155,56 @@ async def _subscribe(
 ) -> JetStreamContext.PushSubscription:
     async def on_plain(msg: Msg) -> None:
         if package_id in msg.data or msg.subject == EncoderAlive.subject:
-            _pass_on(msg, hear, time.time())
+            _pass_on(_model(msg.subject), msg.data, hear, time.time())
 
     async def on_fact(msg: Msg) -> None:
         if package_id in msg.data:
-            _pass_on(msg, hear, msg.metadata.timestamp.timestamp())
+            at = msg.metadata.timestamp.timestamp()
+            _pass_on(_model(msg.subject), msg.data, hear, at)
         if msg.metadata.num_pending == 0:
             caught_up()
 
     # Plain messages first, so that no work is asked for between the past and the present.
     for subject in PLAIN:
         await client.subscribe(subject, cb=on_plain)
-    facts = await client.jetstream(timeout=TIMEOUT_S).subscribe(
-        FACTS, stream=EVENTS.name, cb=on_fact, ordered_consumer=True
-    )
+    jetstream = client.jetstream(timeout=TIMEOUT_S)
+    await _look_at_work(jetstream, package_id, hear)
+    facts = await jetstream.subscribe(FACTS, stream=EVENTS.name, cb=on_fact, ordered_consumer=True)
     consumer = await facts.consumer_info()
     if not consumer.num_pending and not (consumer.delivered and consumer.delivered.consumer_seq):
         caught_up()
     return facts
 
 
-def _pass_on(msg: Msg, hear: Hear, at: float) -> None:
-    model = MODELS.get(msg.subject)
-    if msg.subject.startswith(f"{EncodeChunk.subject}."):
-        model = EncodeChunk
+async def _look_at_work(jetstream: JetStreamContext, package_id: bytes, hear: Hear) -> None:
+    """Pass on the work that is asked for already, and leave it where it is.
+
+    The first chunks of a package are announced before its plan, so nobody could hear them in time.
+    Messages are read by their numbers, without a consumer: no encoder misses or waits for any.
+    """
+    number = 0
+    while True:
+        try:
+            raw = await jetstream.get_msg(
+                str(WORK.name), number + 1, subject=f"{EncodeChunk.subject}.>", next=True
+            )
+        except NotFoundError:
+            return
+        assert raw.seq is not None
+        number = raw.seq
+        if package_id in (raw.data or b"") and raw.time is not None:
+            _pass_on(EncodeChunk, raw.data or b"", hear, raw.time.timestamp())
+
+
+def _pass_on(model: type[Message] | None, body: bytes, hear: Hear, at: float) -> None:
     if model is not None:
         # What cannot be read is from another version; the map does without.
         with contextlib.suppress(ValidationError):
-            hear(model.model_validate_json(msg.data), at)
+            hear(model.model_validate_json(body), at)
+
+
+def _model(subject: str) -> type[Message] | None:
+    return EncodeChunk if subject.startswith(f"{EncodeChunk.subject}.") else MODELS.get(subject)
 
 
 async def _ignore(_: Exception) -> None:

@@ -1,6 +1,7 @@
 """Draws the map of a package for a terminal: a row for each rendition, time along the width."""
 
 import time
+import unicodedata
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -24,7 +25,7 @@ COUNTS_FROM_WIDTH = 60
 """Narrower terminals show no counts beside the rows."""
 NEWS_LINES = 5
 KEYS = "q or Ctrl-C leaves"
-ASCII = str.maketrans("█▉▊▋▌▍▎▏▓▒░·▲…", "########!+-.^~")
+ASCII = str.maketrans("█▉▊▋▌▍▎▏▓▒░·▲", "#=======!+-.^")
 
 
 def draw(
@@ -38,18 +39,24 @@ def draw(
     width = max(width, 1)
     body = [*_head(known, width), Text(), *_map(known, width)]
     foot = [_keys()] if keys else []
-    room = NEWS_LINES if height is None else max(0, height - len(body) - len(foot) - 2)
-    if room:
-        body.append(_legend())
-    if room and known.news:
-        foot = [Text(), *_news(known, min(room, NEWS_LINES)), *foot]
+    legend = _legend(width)
+    room = height - len(body) - len(foot) if height is not None else len(legend) + 1 + NEWS_LINES
+    if room >= len(legend):
+        body += legend
+        room -= len(legend)
+    if room > 1 and known.news:
+        foot = [Text(), *_news(known, min(room - 1, NEWS_LINES)), *foot]
     lines = [*body, *foot][:height]
     for line in lines:
-        line.truncate(width, overflow="ellipsis")
-    picture = Text("\n", no_wrap=True, overflow="crop").join(lines)
+        _fit(line, width, ascii_only=ascii_only)
+    return Text("\n", no_wrap=True, overflow="crop").join(lines)
+
+
+def _fit(line: Text, width: int, *, ascii_only: bool) -> None:
     if ascii_only:
-        picture.plain = picture.plain.translate(ASCII).encode("ascii", "replace").decode()
-    return picture
+        # One character for one, so that styles stay where they are.
+        line.plain = line.plain.translate(ASCII).encode("ascii", "replace").decode()
+    line.truncate(width, overflow="crop" if ascii_only else "ellipsis")
 
 
 def _head(known: PackageMap, width: int) -> list[Text]:
@@ -63,8 +70,8 @@ def _head(known: PackageMap, width: int) -> list[Text]:
     ]
     lines = [Text(line) for line in flow(pieces, width)]
     lines[0].stylize(f"bold {STATES.get(known.state, '')}", 0, len(known.state))
-    title = Text(" ".join(known.title.split()), style="bold")
-    reason = [Text(known.reason, style="red")] if known.state == "failed" else []
+    title = Text(_harmless(known.title), style="bold")
+    reason = [Text(_harmless(known.reason), style="red")] if known.state == "failed" else []
     return [title, *lines, *reason]
 
 
@@ -74,7 +81,7 @@ def _map(known: PackageMap, width: int) -> list[Text]:
     label = max(len(name) for name in ("viewers", *names)) + 1
     count = max((len(one) for one in counts), default=0) + 1 if width >= COUNTS_FROM_WIDTH else 0
     cells = max(MIN_CELLS, width - label - count)
-    duration_s = known.package.duration_s
+    duration_s = known.package.duration_s or 1.0
     lines = []
     for row, name, stored in zip(known.rows, names, counts, strict=True):
         line = Text(f"{name:>{label - 1}} ", style="default")
@@ -114,13 +121,16 @@ def _cell(share: float | None, lane: Lane | None) -> tuple[str, str]:
     return EIGHTHS[max(1, int(share * 8))], STORED + behind
 
 
-def _legend() -> Text:
-    line = Text()
-    entries = [("█", STORED, "stored"), *((*LANES[lane], str(lane)) for lane in reversed(Lane))]
-    for mark, style, meaning in (*entries, (*PROMISED, "promised"), ("▲", "bold red", "viewer")):
-        line.append(mark, style).append(f" {meaning}  ", "bright_black")
-    line.rstrip()
-    return line
+def _legend(width: int) -> list[Text]:
+    lanes = [(*LANES[lane], f"{lane} work") for lane in reversed(Lane)]
+    lines: list[Text] = []
+    for mark, style, meaning in (("█", STORED, "stored"), *lanes, (*PROMISED, "promised")):
+        entry = Text(mark, style).append(f" {meaning}", "bright_black")
+        if lines and len(lines[-1]) + 2 + len(entry) <= width:
+            lines[-1].append("  ").append_text(entry)
+        else:
+            lines.append(Text().append_text(entry))
+    return lines
 
 
 def _news(known: PackageMap, count: int) -> Sequence[Text]:
@@ -128,9 +138,17 @@ def _news(known: PackageMap, count: int) -> Sequence[Text]:
     lines = []
     for news in reversed(known.news[:count]):
         clock = time.strftime("%H:%M:%S", time.localtime(news.at))
-        lines.append(Text(f"{clock} ", style="bright_black").append(news.text, "default"))
+        lines.append(
+            Text(f"{clock} ", style="bright_black").append(_harmless(news.text), "default")
+        )
     return lines
 
 
 def _keys() -> Text:
     return Text(KEYS, style="bright_black")
+
+
+def _harmless(text: str) -> str:
+    """Return text from elsewhere as one line that cannot steer a terminal."""
+    printable = (" " if unicodedata.category(one).startswith("C") else one for one in text)
+    return " ".join("".join(printable).split())

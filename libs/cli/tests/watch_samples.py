@@ -1,0 +1,57 @@
+"""A package of 14 s and messages about it, for tests of `reelay watch`."""
+
+from uuid import UUID
+
+from reelay.cli.watch_map import Package, Rendition
+from reelay.common.commands import EncodeChunk, Lane, SegmentSpec, SourceSpec, VideoOutput
+from reelay.common.events import ManifestUpdated, PackagePlanned, SegmentRange
+
+ID = "5a" * 32
+VIDEO = UUID(int=7)
+ENDS_S = (1.0, 2.0, 4.0, 8.0, 12.0, 14.0)
+HEIGHTS = {"360p": 360, "720p": 720}
+
+PACKAGE = Package(
+    ID,
+    (
+        Rendition("360p", "video", "video/360p", ENDS_S),
+        Rendition("720p", "video", "video/720p", ENDS_S),
+        Rendition("audio", "audio", "audio/main", (1.003, 2.005, 4.011, 8.0, 12.011, 14.016)),
+    ),
+)
+
+
+def planned(package_id: str = ID) -> PackagePlanned:
+    return PackagePlanned(
+        package_id=package_id, asset_id="a", video_id=VIDEO, renditions=list(PACKAGE.names),
+        duration_s=14.0, segments_total=18,
+    )  # fmt: skip
+
+
+def stored(*ranges: tuple[str, int, int], package_id: str = ID) -> ManifestUpdated:
+    return ManifestUpdated(
+        package_id=package_id,
+        available=[SegmentRange(rendition=r, first=f, last=e) for r, f, e in ranges],
+        segments_stored=0,
+        segments_total=18,
+        playable=False,
+    )
+
+
+def chunk(
+    renditions: str, first: int, last: int, lane: Lane = Lane.LADDER, *, task: int = 1,
+    attempt: int = 1, package_id: str = ID,
+) -> EncodeChunk:  # fmt: skip
+    names = renditions.split()
+    segments = [SegmentSpec(number=n, first_frame=0, frames=1) for n in range(first, last + 1)]
+    return EncodeChunk(
+        task_id=UUID(int=task), package_id=package_id, attempt=attempt, lane=lane,
+        provider="software", source=SourceSpec(key="sources/x", demuxer="mov", video_stream=0,
+                                               audio_stream=1, preroll_s=0.5),
+        fps_num=25, fps_den=1,
+        video=[VideoOutput(rendition=name, width=640, height=HEIGHTS[name], maxrate_bps=1,
+                           level="3.0") for name in names if name != "audio"],
+        segments=segments if names != ["audio"] else [],
+        audio_rendition="audio" if "audio" in names else None,
+        audio_segments=segments if "audio" in names else [],
+    )  # fmt: skip
