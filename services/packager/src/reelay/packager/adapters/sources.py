@@ -12,6 +12,8 @@ from reelay.packager.adapters.process import run_program
 from reelay.packager.domain.source import SourceFacts, UnplayableSourceError
 
 REWRITE_TIMEOUT_S = 3600.0
+CONTAINERS = (("mp4", ".mp4"), ("matroska", ".mkv"))
+"""Matroska takes what MP4 does not, but keeps time in milliseconds: sound then has faint seams."""
 
 
 @asynccontextmanager
@@ -55,24 +57,27 @@ class SourceReader:
             try:
                 return key, await self._ffprobe.probe(str(path))
             except NeedsIndexError:
-                rewritten = f"rewritten/{asset_id}.mkv"
-                await self._rewrite(path, rewritten)
+                rewritten = await self._rewrite(path, f"rewritten/{asset_id}")
         async with local_copy(self._store, rewritten) as path:
             return rewritten, await self._ffprobe.probe(str(path), indexed=True)
 
-    async def _rewrite(self, source: Path, key: str) -> None:
-        folder = Path(tempfile.mkdtemp(prefix="reelay-rewrite-"))
-        try:
-            target = folder / "rewritten.mkv"
-            argv = [
-                self._ffmpeg, "-nostdin", "-v", "error", "-fflags", "+genpts",
-                "-format_whitelist", ",".join(DEMUXERS), "-protocol_whitelist", "file",
-                "-i", str(source), "-map", "0:v:0?", "-map", "0:a:0?", "-c", "copy",
-                "-f", "matroska", str(target),
-            ]  # fmt: skip
-            done = await run_program(argv, timeout_s=REWRITE_TIMEOUT_S)
-            if done.code != 0 or not target.exists():
-                raise UnplayableSourceError("The file is damaged; no part of it can be read.")
-            await self._store.put(key, target)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
+    async def _rewrite(self, source: Path, key: str) -> str:
+        """Store a source's streams, as they are, in a container with an index; return its key."""
+        with tempfile.TemporaryDirectory(prefix="reelay-rewrite-") as folder:
+            for container, suffix in CONTAINERS:
+                target = Path(folder) / f"rewritten{suffix}"
+                done = await run_program(
+                    self._rewrite_command(source, container, target), timeout_s=REWRITE_TIMEOUT_S
+                )
+                if done.code == 0 and target.exists():
+                    await self._store.put(f"{key}{suffix}", target)
+                    return f"{key}{suffix}"
+        raise UnplayableSourceError("The file is damaged; no part of it can be read.")
+
+    def _rewrite_command(self, source: Path, container: str, target: Path) -> list[str]:
+        return [
+            self._ffmpeg, "-nostdin", "-v", "error", "-y", "-fflags", "+genpts",
+            "-format_whitelist", ",".join(DEMUXERS), "-protocol_whitelist", "file",
+            "-i", str(source), "-map", "0:v:0?", "-map", "0:a:0?", "-c", "copy",
+            "-f", container, str(target),
+        ]  # fmt: skip
