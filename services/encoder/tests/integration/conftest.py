@@ -21,6 +21,7 @@ from reelay.common.commands import (
 )
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
+from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.adapters.process import Limits
 from reelay.encoder.adapters.source_reader import RangeReader
 from reelay.encoder.domain.command import Machine
@@ -184,11 +185,13 @@ class Bench:
 
     store: FilesystemObjectStore
     sources: RangeReader
+    lanes: LaneGate
 
     def transcoder(
         self, *, program: str = FFMPEG, limits: Limits = LIMITS, threads: int = 2
     ) -> FFmpegTranscoder:
-        return FFmpegTranscoder(program, Machine(threads, tonemap=True), limits, self.sources)
+        machine = Machine(threads, tonemap=True)
+        return FFmpegTranscoder(program, machine, limits, self.sources, self.lanes)
 
     async def encode(
         self, path: Path, task: EncodeChunk, **options: object
@@ -204,5 +207,5 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     store = FilesystemObjectStore(tmp_path)
     sources = RangeReader(store)
     await sources.start()
-    yield Bench(store, sources)
+    yield Bench(store, sources, LaneGate(longest_pause_s=10.0))
     await sources.stop()

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import stat
 import subprocess
 import sys
 import time
@@ -18,39 +17,11 @@ from reelay.encoder.adapters.providers import NoProviderError, find_abilities
 from reelay.encoder.domain.errors import FFmpegFailedError, FFmpegHungError
 from reelay.encoder.domain.source import ForbiddenSourceError
 
+from .processes import pids_with, running_as, script
+
 pytestmark = pytest.mark.integration
 
 LIMITS = Limits(memory_bytes=4 << 30, wall_s=60, no_progress_s=20)
-
-
-def script(path: Path, *lines: str) -> str:
-    """A program that FFmpeg's arguments are given to."""
-    path.write_text("\n".join(["#!/bin/sh", *lines]))
-    path.chmod(path.stat().st_mode | stat.S_IXUSR)
-    return str(path)
-
-
-def pids_with(word: str) -> list[int]:
-    """Processes that live and have `word` in their command line."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                line = (entry / "cmdline").read_bytes().decode(errors="replace")
-            except OSError:
-                continue
-            if word in line and int(entry.name) != os.getpid():
-                found.append(int(entry.name))
-    return found
-
-
-async def running_as(word: str) -> int:
-    """Wait for a process with `word` in its command line; return its id."""
-    for _ in range(500):
-        if found := pids_with(word):
-            return found[0]
-        await asyncio.sleep(0.02)
-    raise TimeoutError(word)
 
 
 @pytest.fixture
@@ -89,13 +60,13 @@ async def test_endless_program_is_killed(bench, make_task, video, tmp_path):
 
 async def test_time_while_stopped_does_not_count(bench, make_task, media, video, tmp_path):
     program = script(tmp_path / "slow", "sleep 0.3", f'exec "{media.ffmpeg}" "$@"')
-    limits = replace(LIMITS, wall_s=1.5, no_progress_s=1.5)
+    limits = replace(LIMITS, wall_s=6.0, no_progress_s=6.0)
     encoding = asyncio.create_task(
         bench.encode(video, make_task(video), program=program, limits=limits)
     )
     found = await running_as(str(tmp_path / "slow"))
     os.killpg(found, signal.SIGSTOP)
-    await asyncio.sleep(2.5)
+    await asyncio.sleep(7.0)
     os.killpg(found, signal.SIGCONT)
     assert len(await encoding) == 1
 

@@ -11,12 +11,14 @@ from pathlib import Path
 import imageio_ffmpeg
 import pytest
 
-from reelay.common.commands import EncodeChunk, EncoderAlive
+from reelay.common.commands import EncodeChunk, EncoderAlive, Lane
 from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.storage import open_store
-from reelay.common.streams import declare_streams
+from reelay.common.streams import declare_streams, work_consumer
 from reelay.common.testing.servers import Program, free_port
+
+from .processes import pids_with, running_as, state, until_state
 
 pytestmark = pytest.mark.integration
 
@@ -126,3 +128,46 @@ async def test_hopeless_chunk_is_announced_as_failed(make_task, encoder, messagi
     failed = SegmentFailed.model_validate_json(body)
     assert failed.task_id == task.task_id
     assert "hls" in failed.reason
+
+
+@pytest.fixture
+async def paused(media, make_task, encoder, messaging, tmp_path) -> AsyncIterator[int]:
+    """The process of a ladder chunk that stands still for an opening chunk; both are long."""
+    await messaging.broker.connect()
+    await hear_first(messaging, EncoderAlive)
+    store = open_store(f"file://{tmp_path}/objects")
+    source = ["-f", "lavfi", "-i", "testsrc2=s=1280x720:r=25:d=60"]
+    path = media.make("long.mp4", *source, "-c:v", "libx264", "-preset", "ultrafast")
+    for name, lane, size in (("low", Lane.LADDER, (640, 360)), ("high", Lane.OPENING, (1280, 720))):
+        task = make_task(Path(name), "25", 0, [25, 25, *[100] * 14], sizes=[size], lane=lane)
+        await store.put(task.source.key, path)
+        await messaging.publish(task)
+        pid = await running_as(f"{tmp_path}/objects/{task.source.key}")
+        await asyncio.sleep(0.5)
+        if lane is Lane.LADDER:
+            ladder = pid
+    await until_state(ladder, "T")
+    yield ladder
+    await encoder.stop(signal.SIGKILL)
+    assert not pids_with(f"{tmp_path}/objects/sources")
+
+
+async def test_stopping_while_paused_leaves_no_process(paused, encoder, tmp_path):
+    assert await encoder.stop(signal.SIGTERM) == 0
+    await until_state(paused, "X")
+    assert not pids_with(f"{tmp_path}/objects/sources")
+
+
+async def test_killing_while_paused_leaves_no_process(paused, encoder, tmp_path):
+    await encoder.stop(signal.SIGKILL)
+    await until_state(paused, "XZ")
+
+
+async def test_paused_chunk_is_kept_beyond_the_time_of_a_silent_one(paused, messaging):
+    consumer = work_consumer("software", Lane.LADDER)
+    for _ in range(14):
+        await asyncio.sleep(consumer.ack_wait_s / 10)
+        assert state(paused) == "T"
+    known = await messaging.jetstream.consumer_info("WORK", consumer.durable)
+    assert known.num_ack_pending == 1
+    assert known.num_redelivered == 0

@@ -80,6 +80,15 @@ def test_chunk_at_the_start_is_not_sought_and_held_back():
     assert "fps=30000/1001:start_time=0" in after(argv, "-filter_complex")[0]
 
 
+def test_picture_and_sound_from_the_start_are_read_through_one_input():
+    start = [SegmentSpec(number=1, first_frame=0, frames=30)]
+    argv = arguments(task(segments=start, audio_segments=start))
+    assert after(argv, "-i") == [PLACE.url]
+    graph = after(argv, "-filter_complex")[0]
+    assert "[0:0]" in graph
+    assert "[0:1]" in graph
+
+
 def test_keyframes_are_forced_at_segment_starts():
     assert after(arguments(task()), "-force_key_frames") == ["expr:eq(n,0)+eq(n,60)"]
 

@@ -9,6 +9,7 @@ from reelay.common.messaging import Messaging
 from reelay.common.service import background
 from reelay.common.storage import open_store
 from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
+from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.adapters.process import Limits
 from reelay.encoder.adapters.providers import find_abilities
 from reelay.encoder.adapters.source_reader import RangeReader
@@ -27,7 +28,8 @@ async def main(settings: EncoderSettings) -> None:
     messaging = Messaging(settings.nats_url, SERVICE)
     sources = RangeReader(store)
     machine = Machine(settings.thread_count(), abilities.tonemap)
-    transcoder = FFmpegTranscoder(settings.ffmpeg, machine, limits(settings), sources)
+    lanes = LaneGate(settings.longest_pause_s)
+    transcoder = FFmpegTranscoder(settings.ffmpeg, machine, limits(settings), sources, lanes)
     listen(messaging, abilities.providers, transcoder, store)
     app = http.create_app(SERVICE, {"broker": messaging.check, "store": store.check})
     async with AsyncExitStack() as stack:

@@ -30,6 +30,9 @@ class EncoderSettings(ServiceSettings):
     no_progress_limit_s: float = Field(
         default=60.0, gt=0, description="longest time of one FFmpeg without a frame"
     )
+    longest_pause_s: float = Field(
+        default=10.0, ge=0, description="longest pause of a lane for higher ones; 0: none is paused"
+    )
 
     def thread_count(self) -> int:
         """Return the number of threads for one FFmpeg."""

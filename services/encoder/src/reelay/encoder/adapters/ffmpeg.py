@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from reelay.common.commands import EncodeChunk, Lane
+from reelay.encoder.adapters.lane_gate import LaneGate, Seat
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.adapters.process import FFmpegProcess, Limits, running
 from reelay.encoder.domain.command import (
@@ -60,6 +61,7 @@ class FFmpegTranscoder:
     machine: Machine
     limits: Limits
     sources: Sources
+    lanes: LaneGate
 
     async def transcode(self, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
         """See handlers.Transcoder."""
@@ -94,7 +96,23 @@ class FFmpegTranscoder:
     async def _run(
         self, task: EncodeChunk, source: SourceInput | None, cutters: Sequence[Cutter]
     ) -> AsyncGenerator[EncodedSegment]:
-        """Run FFmpeg once and yield what it makes; raise FFmpegFailedError when it fails."""
+        """Run FFmpeg when its lane has a turn, and yield what it makes.
+
+        Raises FFmpegFailedError when it fails.
+        """
+        with self.lanes.seat(task.lane) as seat:
+            await seat.turn()
+            async with aclosing(self._run_in(seat, task, source, cutters)) as segments:
+                async for segment in segments:
+                    yield segment
+
+    async def _run_in(
+        self,
+        seat: Seat,
+        task: EncodeChunk,
+        source: SourceInput | None,
+        cutters: Sequence[Cutter],
+    ) -> AsyncGenerator[EncodedSegment]:
         pipes = OutputPipes(len(cutters))
         try:
             urls = {
@@ -103,6 +121,7 @@ class FFmpegTranscoder:
             }
             argv = [self.program, *ffmpeg_arguments(task, source, urls, self.machine)]
             async with running(argv, pipes, self.limits, NICE[task.lane]) as ffmpeg:
+                seat.hold(ffmpeg)
                 pumps = list(zip(await pipes.readers(), cutters, strict=True))
                 async with aclosing(_segments(ffmpeg, pumps)) as segments:
                     async for segment in segments:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelay.common import child
+from reelay.encoder.adapters.launcher import dying_with_us
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.domain.errors import FFmpegHungError
 from reelay.encoder.domain.log_tail import LogTail
@@ -41,11 +41,28 @@ class FFmpegProcess:
         self._process = process
         self._limits = limits
         self._idle_s = 0.0
+        self._spoke = False
+        self._resting = False
         self._reading_log = asyncio.create_task(self._read_log())
 
     def progressed(self) -> None:
         """Note that FFmpeg did something."""
         self._idle_s = 0.0
+
+    def pause(self) -> None:
+        """Stop it and all that it started; its time stands still too.
+
+        Not before its first words: only then is it sure to die with us while it is stopped.
+        """
+        if self._spoke and not self._resting:
+            self._signal(signal.SIGSTOP)
+        self._resting = True
+
+    def resume(self) -> None:
+        """Let it go on."""
+        if self._spoke and self._resting:
+            self._signal(signal.SIGCONT)
+        self._resting = False
 
     async def wait(self) -> int:
         """Return the exit status (negative: killed by that signal) once the log is read."""
@@ -86,6 +103,15 @@ class FFmpegProcess:
                 return
             self.log.feed(line.decode(errors="replace"))
             self.progressed()
+            if not self._spoke:
+                self._spoke = True
+                if self._resting:
+                    self._signal(signal.SIGSTOP)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._process.returncode is None:  # else its number may be another's by now
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.pid, number)
 
 
 @contextlib.asynccontextmanager
@@ -97,7 +123,7 @@ async def running(
     It gets SIGKILL with our death, leads a process group of its own, and can write no file.
     """
     process = await asyncio.create_subprocess_exec(
-        *child.command(argv, death_signal=signal.SIGKILL),
+        *dying_with_us(argv),
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=PIPE,
@@ -122,6 +148,7 @@ def _restrain(pid: int, limits: Limits, nice: int) -> None:
     """
     with contextlib.suppress(ProcessLookupError):
         os.setpriority(os.PRIO_PROCESS, pid, nice)
+        _lower_autogroup(pid, nice)
         for what, limit in (
             (resource.RLIMIT_AS, limits.memory_bytes),
             (resource.RLIMIT_FSIZE, 0),
@@ -129,6 +156,15 @@ def _restrain(pid: int, limits: Limits, nice: int) -> None:
             (resource.RLIMIT_NOFILE, OPEN_FILES),
         ):
             resource.prlimit(pid, what, (limit, limit))
+
+
+def _lower_autogroup(pid: int, nice: int) -> None:
+    """Lower also the group that some kernels make of a session (sched(7), autogroups).
+
+    Where they do, a process' own nice value counts only within its session, that is for nothing.
+    """
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
 
 
 def _is_stopped(pid: int) -> bool:

@@ -2,12 +2,11 @@
 
 import asyncio
 import re
-import signal
 from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 
-from reelay.common import child
 from reelay.common.errors import PermanentError
+from reelay.encoder.adapters.launcher import dying_with_us
 from reelay.encoder.domain.command import VIDEO_CODECS
 
 TRIAL_TIMEOUT_S = 20.0
@@ -53,7 +52,7 @@ def _one_frame(codec: str) -> list[str]:
 
 async def _run(program: str, *arguments: str) -> tuple[int, str]:
     """Return exit status and standard output; a program that is missing or hangs has failed."""
-    argv = child.command([program, *arguments], death_signal=signal.SIGKILL)
+    argv = dying_with_us([program, *arguments])
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
     )

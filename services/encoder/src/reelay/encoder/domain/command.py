@@ -92,11 +92,19 @@ def _inputs_and_graphs(
     if task.audio_rendition is not None and source is None:
         graphs.append(filters.silence_filters(task))
     elif task.audio_rendition is not None and source is not None:
-        before_s = max(AUDIO_SEEK_MARGIN_S, task.source.preroll_s)
-        stream = f"{1 if task.video else 0}:{task.source.audio_stream}"
-        inputs += input_arguments(task.source, source, filters.audio_start_s(task) - before_s)
+        start_s = _audio_seek_s(task)
+        # Read from the start, one input serves both: opening a file decodes its first picture.
+        shared = bool(task.video) and max(start_s, filters.video_start_s(task)) <= 0
+        if not shared:
+            inputs += input_arguments(task.source, source, start_s)
+        stream = f"{1 if task.video and not shared else 0}:{task.source.audio_stream}"
         graphs.append(filters.audio_filters(task, stream))
     return inputs, graphs
+
+
+def _audio_seek_s(task: EncodeChunk) -> float:
+    """Return where sound is read from, in seconds; not above 0: from the start."""
+    return filters.audio_start_s(task) - max(AUDIO_SEEK_MARGIN_S, task.source.preroll_s)
 
 
 def _video_output(task: EncodeChunk, output: VideoOutput, pad: str, machine: Machine) -> list[str]:

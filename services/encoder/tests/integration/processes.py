@@ -1,0 +1,53 @@
+"""Programs instead of FFmpeg, and what the kernel says of them."""
+
+import asyncio
+import os
+import stat
+from pathlib import Path
+
+
+def script(path: Path, *lines: str) -> str:
+    """A program that FFmpeg's arguments are given to."""
+    path.write_text("\n".join(["#!/bin/sh", *lines]))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+def pids_with(word: str) -> list[int]:
+    """Processes that live and have `word` in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                line = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:
+                continue
+            if word in line and int(entry.name) != os.getpid():
+                found.append(int(entry.name))
+    return found
+
+
+async def running_as(word: str) -> int:
+    """Wait for a process with `word` in its command line; return its id."""
+    for _ in range(500):
+        if found := pids_with(word):
+            return found[0]
+        await asyncio.sleep(0.02)
+    raise TimeoutError(word)
+
+
+def state(pid: int) -> str:
+    """The state of a process (proc(5)): R, S, D, T for stopped, Z; X when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return "X"
+
+
+async def until_state(pid: int, states: str) -> str:
+    """Wait until a process is in one of the states."""
+    for _ in range(2000):
+        if (now := state(pid)) in states:
+            return now
+        await asyncio.sleep(0.01)
+    raise TimeoutError(f"process {pid} is in state {now}")
