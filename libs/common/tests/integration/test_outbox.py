@@ -46,6 +46,7 @@ async def opened(url: str) -> AsyncIterator[Database]:
 async def relaying(outbox: Outbox) -> AsyncIterator[None]:
     task = asyncio.create_task(outbox.run())
     yield
+    assert not task.done()
     task.cancel()
     with suppress(asyncio.CancelledError):
         await task
@@ -215,7 +216,7 @@ async def test_database_away_delays_and_loses_nothing(tmp_path: Path, messaging:
             async with relaying(outbox):
                 await announce(outbox, *events[:3])
                 await told(messaging, 3)
-                server.kill()
+                server.kill()  # while the published rows are still to be removed
                 await asyncio.sleep(1)
                 server.start()
                 await announce_at_last(outbox, *events[3:])

@@ -51,7 +51,7 @@ class Outbox:
             transaction = Transaction(session, self._source)
             yield transaction
             announcements = await _store(transaction)
-        self._relay.hand_over(announcements)
+        await self._relay.hand_over(announcements)
 
     async def run(self) -> None:
         """Relay for ever; every replica does."""

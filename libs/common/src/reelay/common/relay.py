@@ -30,6 +30,8 @@ TIDY_S = 0.25
 LAST_TIDY_S = 1.0
 """How long the end of the process may take for it."""
 RETRY_S = 0.5
+TURNS = 3
+"""Of the event loop, until the relay woke, published, and the connection wrote it."""
 
 log = structlog.get_logger()
 
@@ -57,13 +59,18 @@ class Relay:
         self._looks_at = 0.0
         """When the table is looked at next (time of the event loop)."""
 
-    def hand_over(self, committed: Sequence[Announcement]) -> None:
-        """Publish soon what a transaction has just committed."""
+    async def hand_over(self, committed: Sequence[Announcement]) -> None:
+        """Publish now what a transaction has just committed; return when it is on its way.
+
+        Without giving way, what the caller does next may keep the event loop for milliseconds.
+        """
         if not committed:
             return
         if not self._behind:
             self._fresh += committed
         self._wake.set()
+        for _ in range(TURNS):
+            await asyncio.sleep(0)
 
     async def run(self) -> None:
         """Relay for ever; at the end, remove what was published."""
@@ -72,13 +79,12 @@ class Relay:
                 self._wake.clear()
                 try:
                     await self._relay()
+                    await self._rest()
                 except (SQLAlchemyError, BrokerUnavailableError, OSError) as error:
                     log.warning("outbox waits", error=repr(error)[:300])
                     self._behind = True
                     self._fresh.clear()
                     await asyncio.sleep(RETRY_S)
-                else:
-                    await self._rest()
         finally:
             with suppress(SQLAlchemyError, OSError, TimeoutError):
                 async with asyncio.timeout(LAST_TIDY_S):
