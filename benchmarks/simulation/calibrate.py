@@ -1,0 +1,229 @@
+"""Measures what the simulation needs on this machine: `python -m benchmarks.simulation.calibrate`.
+
+The encoder's and the packager's own adapters run the real FFmpeg and Shaka Packager; the overhead
+of messages and storage is taken from uploads to a whole running system. Some minutes; writes
+`service_times.json`.
+"""
+
+import asyncio
+import json
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+from benchmarks.first_segment import first_segments_s, wait_until_idle
+from benchmarks.machine import describe
+from benchmarks.simulation.quiet import Sample, measured
+from benchmarks.simulation.service_times import MEASURED, ServiceTimes, SourceTimes, as_document
+from benchmarks.simulation.workload import SIZES
+from benchmarks.sources import CACHE, film, unlike_others
+from benchmarks.system import running, upload, wait_for_plan
+from reelay.common.commands import Lane
+from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary, shaka_binary
+from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
+from reelay.encoder.adapters.lane_gate import LaneGate
+from reelay.encoder.bootstrap import limits
+from reelay.encoder.domain.command import Machine
+from reelay.encoder.domain.cutting import EncodedSegment
+from reelay.encoder.domain.source import SourceInput
+from reelay.encoder.settings import EncoderSettings
+from reelay.packager.adapters.ffprobe import FFprobe
+from reelay.packager.adapters.shaka import RawSegment, ShakaPackager
+from reelay.packager.domain.chunks import Chunk, opening_chunk
+from reelay.packager.domain.plan import Plan, make_plan
+from reelay.packager.domain.tasks import encode_task
+
+FILM_S, CLIP_S = 60, 20
+STEADY = 5
+"""The first segment measured of chunks elsewhere; it begins 3 s behind a keyframe."""
+CALLS = (2, 4, 16)
+UPLOADS = 5
+
+
+class _LocalFile:
+    """The one source that is measured, as the filesystem store hands it to FFmpeg."""
+
+    def __init__(self, path: Path) -> None:
+        self._place = SourceInput(f"file:{path}", "file")
+
+    def open(self, key: str) -> AbstractAsyncContextManager[SourceInput]:
+        @asynccontextmanager
+        async def opened() -> AsyncIterator[SourceInput]:
+            yield self._place
+
+        return opened()
+
+
+def source(height: int) -> Path:
+    """Return 20 s of the benchmark film in a size, with grain of that size."""
+    if height == 1080:
+        return film(FILM_S)
+    width = height * 16 // 18 * 2
+    return Media(CACHE).make(
+        ["-i", str(film(FILM_S)), "-t", str(CLIP_S), "-vf",
+         f"scale={width}:{height},noise=alls=4:allf=t:all_seed=7", "-c:v", "libx264",
+         "-preset", "superfast", "-crf", "20", "-g", "125", "-keyint_min", "125",
+         "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "copy", "-movflags", "+faststart"],
+        "mp4",
+    )  # fmt: skip
+
+
+class Bench:
+    """Measures chunks of one source as an encoder makes them."""
+
+    def __init__(self, path: Path, plan: Plan, samples: list[Sample]) -> None:
+        settings = EncoderSettings(ffmpeg=ffmpeg_binary())
+        machine = Machine(settings.thread_count(), tonemap=True)
+        gate = LaneGate(settings.longest_pause_s)
+        self._transcoder = FFmpegTranscoder(
+            settings.ffmpeg, machine, limits(settings), _LocalFile(path), gate
+        )
+        self._plan = plan
+        self._samples = samples
+        self.threads = machine.threads
+        self.segments: list[EncodedSegment] = []
+
+    async def chunk(self, chunk: Chunk) -> Sample:
+        """Make a chunk; the sample's marks tell when each segment was whole."""
+        task = encode_task(UUID(int=0), "0" * 64, self._plan, chunk, "source", 1)
+
+        async def work(marks: list[float]) -> None:
+            self.segments = []
+            async for segment in self._transcoder.transcode(task):
+                self.segments.append(segment)
+                marks.append(time.monotonic())
+
+        name = f"{self._plan.source.video and self._plan.source.video.height}p: {chunk.lane} "
+        name += f"{'+'.join(chunk.renditions)} {chunk.first}-{chunk.last}"
+        sample = await measured(name, work)
+        self._samples.append(sample)
+        return sample
+
+    async def times(self) -> SourceTimes:
+        """Measure the chunks from which all others are told."""
+        opening = opening_chunk(self._plan, {})
+        assert opening is not None
+        first = await self.chunk(opening)
+        seen: dict[str, float] = {}
+        for segment, mark in zip(self.segments, first.marks_s, strict=True):
+            seen.setdefault(segment.rendition, mark)
+        names = opening.renditions
+        one = await self.chunk(Chunk(Lane.ONDEMAND, "software", names, STEADY, STEADY))
+        two = await self.chunk(Chunk(Lane.OPENING, "software", names, STEADY, STEADY + 1))
+        whole = tuple(r.name for r in self._plan.renditions)
+        ladder = await self.chunk(Chunk(Lane.LADDER, "software", whole, STEADY, STEADY))
+        lowest_rate = max(0.0, two.wall_s - one.wall_s) / 4
+        fixed_s = max(0.0, one.wall_s - 4 * lowest_rate)
+        return SourceTimes(
+            first_segment_s=max(seen.values()),
+            opening_s=first.wall_s,
+            fixed_s=fixed_s,
+            decode_rate=0.0,
+            lowest_rate=lowest_rate,
+            ladder_rate=(ladder.wall_s - fixed_s) / 4,
+        )
+
+
+async def decode_rate(path: Path, threads: int, samples: list[Sample], height: int) -> float:
+    """Return the seconds that decoding takes per second of video."""
+    argv = [ffmpeg_binary(), "-v", "error", "-threads", str(threads), "-t", "8", "-i", str(path),
+            "-map", "0:v:0", "-f", "null", "-"]  # fmt: skip
+
+    async def work(marks: list[float]) -> None:
+        process = await asyncio.create_subprocess_exec(*argv)
+        assert await process.wait() == 0
+
+    sample = await measured(f"{height}p: decoding 8 s", work)
+    samples.append(sample)
+    return sample.wall_s / 8
+
+
+async def packaging(segments: list[EncodedSegment], samples: list[Sample]) -> tuple[float, float]:
+    """Return what a call of Shaka Packager costs by itself, and each segment in it."""
+    shaka = ShakaPackager(shaka_binary())
+    walls = []
+    with tempfile.TemporaryDirectory() as folder:
+        raw = []
+        for i, segment in enumerate(segments):
+            path = Path(folder) / f"{i}.mp4"
+            path.write_bytes(segment.data)
+            raw.append(RawSegment(path, "audio" if segment.rendition == "audio" else "video"))
+        for count in CALLS:
+            batch = [raw[i % len(raw)] for i in range(count)]
+
+            async def work(marks: list[float], batch: list[RawSegment] = batch) -> None:
+                await shaka.package(batch)
+
+            tries = [await measured(f"packaging {count} segments", work) for _ in range(3)]
+            samples += tries
+            walls.append(statistics.median(sample.wall_s for sample in tries))
+    segment_s = max(0.0, walls[-1] - walls[0]) / (CALLS[-1] - CALLS[0])
+    return walls[0] - CALLS[0] * segment_s, segment_s
+
+
+def through_the_system() -> tuple[float, float]:
+    """Return medians of an idle system: last byte → plan, and → first segment and sound served."""
+    planned, served = [], []
+    with running() as system, system.client() as client:
+        for number in range(UPLOADS):
+            sent = upload(client, film(FILM_S), f"calibration {number}", unlike_others())
+            video = wait_for_plan(client, sent.video_id)
+            planned.append(time.monotonic() - sent.ended_at)
+            base = f"/api/v1/content/{video['package_id']}"
+            served.append(first_segments_s(system, client, sent.ended_at, base))
+            client.delete(f"/api/v1/videos/{sent.video_id}").raise_for_status()
+            wait_until_idle(system)
+    return statistics.median(planned), statistics.median(served)
+
+
+async def encoders(samples: list[Sample]) -> tuple[dict[int, SourceTimes], int, float, float]:
+    """Measure all sizes, and the packager with segments of the common one."""
+    sources: dict[int, SourceTimes] = {}
+    threads, call_s, segment_s = 0, 0.0, 0.0
+    for height in SIZES:
+        path = source(height)
+        facts = await FFprobe(ffprobe_binary()).probe(str(path))
+        bench = Bench(path, make_plan("calibration", facts, {}), samples)
+        threads = bench.threads
+        found = await bench.times()
+        rate = await decode_rate(path, threads, samples, height)
+        sources[height] = SourceTimes(**{**asdict(found), "decode_rate": rate})
+        if height == 1080:
+            call_s, segment_s = await packaging(bench.segments, samples)
+        print(height, sources[height], flush=True)
+    return sources, threads, call_s, segment_s
+
+
+def main() -> None:
+    """Measure and write."""
+    samples: list[Sample] = []
+    planned_s, served_s = through_the_system()
+    sources, threads, call_s, segment_s = asyncio.run(encoders(samples))
+    rest_s = served_s - sources[1080].first_segment_s - (call_s + 2 * segment_s)
+    plan_s = max(0.0, min(planned_s, rest_s))
+    times = ServiceTimes(
+        machine=describe(),
+        encoder_threads=threads,
+        plan_s=plan_s,
+        hops_s=max(0.0, rest_s - plan_s),
+        packaging_call_s=call_s,
+        packaging_segment_s=segment_s,
+        sources=sources,
+    )
+    document = {
+        "measured_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+        "idle_system": {"planned_s": round(planned_s, 3), "first_segment_s": round(served_s, 3)},
+        "model": as_document(times),
+        "samples": [sample.document() for sample in samples],
+    }
+    MEASURED.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""What encoders and the packager need for their work, as `calibrate.py` measured it."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from reelay.common.commands import Lane
+from reelay.packager.domain.chunks import Chunk
+
+MEASURED = Path(__file__).parent / "service_times.json"
+
+
+@dataclass(frozen=True)
+class SourceTimes:
+    """Times of one encoder for sources of one size; rates are seconds per second of video."""
+
+    first_segment_s: float
+    """From the start of the opening chunk until its first segment and sound are whole."""
+    opening_s: float
+    """The whole opening chunk: 8 s of the lowest rung and the sound."""
+    fixed_s: float
+    """What every other chunk costs before its first frame: start, seek, pre-roll."""
+    decode_rate: float
+    lowest_rate: float
+    """Decoding and the lowest rung with the sound."""
+    ladder_rate: float
+    """Decoding once and the whole ladder."""
+
+    @property
+    def upper_rate(self) -> float:
+        """Decoding and all rungs but the lowest."""
+        return self.ladder_rate - self.lowest_rate + self.decode_rate
+
+    def rate(self, renditions: Sequence[str], lowest: str) -> float:
+        """Return the rate of a chunk: the whole ladder, its lowest rung, or all others."""
+        video = [name for name in renditions if name[0].isdigit()]
+        if lowest not in video:
+            return self.upper_rate if video else 0.0
+        return self.ladder_rate if len(video) > 1 else self.lowest_rate
+
+
+@dataclass(frozen=True)
+class ServiceTimes:
+    """Everything that was measured, and on which machine."""
+
+    machine: str
+    encoder_threads: int
+    plan_s: float
+    """From the last byte of an upload until the opening chunk is in its queue."""
+    hops_s: float
+    """Messages and storage between an encoder's segment and a viewer, beyond packaging."""
+    packaging_call_s: float
+    packaging_segment_s: float
+    """A call of Shaka Packager with n segments takes `call + n x segment`."""
+    sources: Mapping[int, SourceTimes]
+    """By the short side of the source, in pixels."""
+
+    def packaging_s(self, segments: int) -> float:
+        """Return the length of one call, in seconds."""
+        return self.packaging_call_s + segments * self.packaging_segment_s
+
+    def chunk_s(self, height: int, lowest: str, chunk: Chunk, seconds: float) -> float:
+        """Return how long an encoder works on a chunk of so many seconds of average pictures."""
+        source = self.sources[height]
+        if chunk.lane == Lane.OPENING and chunk.first == 1:
+            return source.opening_s
+        return source.fixed_s + seconds * source.rate(chunk.renditions, lowest)
+
+    def file_s(self, height: int, seconds: float) -> float:
+        """Return how long one encoder needs for the whole ladder of a whole file, in one go."""
+        source = self.sources[height]
+        return source.fixed_s + seconds * source.ladder_rate
+
+
+def load(path: Path = MEASURED) -> ServiceTimes:
+    """Read what was measured."""
+    document = json.loads(path.read_text())["model"]
+    sources = {int(k): SourceTimes(**v) for k, v in document.pop("sources").items()}
+    return ServiceTimes(sources=sources, **document)
+
+
+def as_document(times: ServiceTimes) -> dict[str, object]:
+    """Return the model's numbers as JSON, rounded to what was measured."""
+    rounded = {k: _rounded(v) for k, v in asdict(times).items() if k != "sources"}
+    sources = {
+        str(height): {k: _rounded(v) for k, v in asdict(source).items()}
+        for height, source in times.sources.items()
+    }
+    return {**rounded, "sources": sources}
+
+
+def _rounded(value: object) -> object:
+    return round(value, 4) if isinstance(value, float) else value
