@@ -28,8 +28,8 @@ def failed(reason: str = "The disk is full.") -> TranscodeFailed:
 
 
 def ready(task: int = 1) -> SegmentReady:
-    return SegmentReady(task_id=UUID(int=task), package_id=ID, rendition="720p", number=1,
-                        staging_key="s", size_bytes=1)  # fmt: skip
+    return SegmentReady(task_id=UUID(int=task), package_id=ID, lane=Lane.LADDER,
+                        rendition="720p", number=1, staging_key="s", size_bytes=1)  # fmt: skip
 
 
 def gave_up(attempt: int = 1, task: int = 1) -> SegmentFailed:

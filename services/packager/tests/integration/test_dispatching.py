@@ -81,6 +81,7 @@ class House:
                         package_id=task.package_id,
                         rendition=name,
                         number=spec.number,
+                        lane=task.lane,
                         staging_key="staging/x",
                         size_bytes=1,
                     ),

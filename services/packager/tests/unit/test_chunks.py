@@ -47,7 +47,7 @@ def test_ladder_makes_what_the_opening_does_not_then_everything() -> None:
     promise = plan(60)
     chunks = make_all(promise, {})
     assert chunks[1] == Chunk(Lane.LADDER, "software", ("480p", "720p"), 1, 4)
-    assert chunks[2] == Chunk(Lane.LADDER, "software", ("360p", "480p", "720p", "audio"), 5, 8)
+    assert chunks[2] == Chunk(Lane.LADDER, "software", ("360p", "480p", "720p", "audio"), 5, 12)
 
 
 def test_nothing_is_left_when_all_is_stored() -> None:

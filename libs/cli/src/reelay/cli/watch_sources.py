@@ -20,7 +20,7 @@ from reelay.cli.api import Api
 from reelay.cli.errors import CommandError, ServerRefusedError
 from reelay.cli.tus import GONE
 from reelay.cli.watch_map import Package, Rendition
-from reelay.common.commands import EncodeChunk, EncoderAlive, SegmentDemanded
+from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDemanded
 from reelay.common.events import (
     ManifestUpdated,
     PackagePlanned,
@@ -42,9 +42,9 @@ MODELS: dict[str, type[Message]] = {
     model.subject: model
     for model in (
         PackagePlanned, ManifestUpdated, TranscodeCompleted, TranscodeFailed,
-        SegmentReady, SegmentFailed, SegmentDemanded, EncoderAlive,
+        SegmentFailed, SegmentDemanded, EncoderAlive,
     )
-}  # fmt: skip
+} | {SegmentReady.subject.replace("*", lane): SegmentReady for lane in Lane}  # fmt: skip
 
 Hear = Callable[[Message, float], None]
 

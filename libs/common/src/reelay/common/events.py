@@ -9,6 +9,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from reelay.common.commands import Lane
 from reelay.common.message import Message
 
 
@@ -189,7 +190,7 @@ class TranscodeFailed(Event):
 class SegmentReady(Event):
     """An encoder stored one segment under `staging/`."""
 
-    subject = "events.segment.ready"
+    subject = "events.segment.ready.*"
 
     task_id: UUID
     package_id: str
@@ -197,8 +198,12 @@ class SegmentReady(Event):
     number: int
     staging_key: str
     size_bytes: int
+    lane: Lane = Field(description="lane of the task, the last part of the subject")
     last_of_task: bool = Field(default=False, description="no further segment of this task follows")
     warnings: list[str] = Field(default_factory=list)
+
+    def to_subject(self) -> str:
+        return f"events.segment.ready.{self.lane}"
 
 
 class SegmentFailed(Event):

@@ -48,6 +48,7 @@ async def encode_chunk(
                 number=segment.spec.number,
                 staging_key=key,
                 size_bytes=stored.info.size_bytes,
+                lane=task.lane,
                 last_of_task=outstanding == 0,
                 warnings=list(segment.warnings),
             )

@@ -3,7 +3,7 @@
 import re
 from contextlib import AsyncExitStack
 
-from reelay.common.commands import EncoderAlive, SegmentDemanded
+from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
 from reelay.common.database import Database, migrate
 from reelay.common.events import PackageRequested, SegmentFailed, SegmentReady, VideoDeleted
 from reelay.common.http import create_app, serve
@@ -43,11 +43,13 @@ async def main(settings: PackagerSettings) -> None:
     planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
 
     plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
-    package = fact_consumer("packager", "package-segment", SegmentReady.subject, batch=BATCH)
     fail = fact_consumer("packager", "fail-package", SegmentFailed.subject)
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
     messaging.on(plan, planning.plan_package)
-    messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
+    for lane in Lane:  # a consumer each: nothing urgent waits behind a batch of the ladder
+        subject = SegmentReady.subject.replace("*", lane)
+        package = fact_consumer("packager", f"package-{lane}", subject, batch=BATCH)
+        messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
     messaging.on(fail, books.fail_package)
     messaging.on(forget, planning.forget_video)
     messaging.on_plain(EncoderAlive, census.hear)

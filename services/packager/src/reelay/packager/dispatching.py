@@ -35,6 +35,8 @@ from reelay.packager.domain.tasks import encode_task
 from reelay.packager.domain.window import ladder_window, ondemand_window
 
 ALIVE_FOR_S = 5.0
+URGENT = (Lane.ONDEMAND, Lane.OPENING)
+"""What is under way on these lanes comes soon; the ladder may take minutes."""
 OPENING_SOON_S = 3.0
 """A segment that a younger opening chunk contains is not demanded again: it is being made."""
 
@@ -158,8 +160,8 @@ class Dispatcher:
         for (package_id, number), names in demanded.items():
             if work.count(Lane.ONDEMAND) >= window:
                 break
-            plan, taken = work.plan(package_id), work.taken(package_id)
-            await work.announce(package_id, ondemand_chunk(plan, taken, number, names))
+            plan, soon = work.plan(package_id), work.taken(package_id, URGENT)
+            await work.announce(package_id, ondemand_chunk(plan, soon, number, names))
         for package_id in {package_id for package_id, _ in demanded}:
             await self._run_ahead(work, package_id, now_s)
 
@@ -169,8 +171,8 @@ class Dispatcher:
         opening = [t for t in work.tasks if t.package_id == package_id and t.lane == Lane.OPENING]
         if focus is None or opening:
             return
-        taken = work.taken(package_id, (Lane.ONDEMAND, Lane.OPENING))
-        chunk = ahead_chunk(work.plan(package_id), taken, focus)
+        soon = work.taken(package_id, URGENT)
+        chunk = ahead_chunk(work.plan(package_id), soon, focus)
         if chunk is not None:
             await work.announce(package_id, chunk)
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from reelay.common import metrics
+from reelay.common.commands import Lane
 from reelay.common.errors import PermanentError, TransientError
 from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage import ObjectMissingError, ObjectStore, PutResult, read_all
@@ -24,6 +25,8 @@ from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import REORDER_FRAMES, Plan, Rendition
 
 BATCH = 16
+LINGER_S = 1.0
+"""How long ladder segments wait for each other: a call of the packager costs 0.1 CPU-seconds."""
 
 log = structlog.get_logger()
 
@@ -47,12 +50,14 @@ class Packaging:
         self._store = store
         self._shaka = shaka
         self._books = books
-        self._jobs: asyncio.Queue[_Job] = asyncio.Queue()
+        self._urgent: asyncio.Queue[_Job] = asyncio.Queue()
+        self._patient: asyncio.Queue[_Job] = asyncio.Queue()
 
     async def package_segment(self, ready: SegmentReady) -> None:
         """Return when the segment is stored and announced; it may have been before."""
         job = _Job(ready)
-        self._jobs.put_nowait(job)
+        patient = ready.lane == Lane.LADDER
+        (self._patient if patient else self._urgent).put_nowait(job)
         await job.done
 
     async def give_up(self, body: bytes, error: Exception) -> None:
@@ -70,11 +75,22 @@ class Packaging:
         )
 
     async def run(self) -> None:
-        """Work off finished segments for ever."""
+        """Work off finished segments for ever; those that a viewer waits for on their own way."""
+        await asyncio.gather(
+            self._work_off(self._urgent, linger_s=0.0),
+            self._work_off(self._patient, linger_s=LINGER_S),
+        )
+
+    async def _work_off(self, queue: "asyncio.Queue[_Job]", linger_s: float) -> None:
         while True:
-            jobs = [await self._jobs.get()]
-            while not self._jobs.empty() and len(jobs) < BATCH:
-                jobs.append(self._jobs.get_nowait())
+            jobs = [await queue.get()]
+            due = asyncio.get_running_loop().time() + linger_s
+            while len(jobs) < BATCH:
+                try:
+                    async with asyncio.timeout_at(due):
+                        jobs.append(await queue.get())
+                except TimeoutError:
+                    break
             await self._attempt(jobs)
 
     async def _attempt(self, jobs: list[_Job]) -> None:
