@@ -90,7 +90,7 @@ async def test_video_goes_from_draft_to_ready(shared_catalog: Catalog, facts: Me
         film.video_id, state="ready", progress=1.0, warnings=["short"]
     )
     assert list(video["renditions"]) == ["360p", "audio"], "in the order of the plan"
-    assert all(extent == {"stored": 5, "total": 5} for extent in video["renditions"].values())
+    assert video["renditions"] == film.all_stored
 
 
 async def test_announcements_tell_states_and_not_progress(
@@ -231,9 +231,8 @@ async def test_repeated_and_shuffled_facts_end_the_same(
     random.Random(seed).shuffle(timed)
     for event, at in timed:
         await publish(facts, event, at)
-    whole = {"stored": 5, "total": 5}
     video = await shared_catalog.until(
-        film.video_id, state="ready", progress=1.0, renditions={"360p": whole, "audio": whole}
+        film.video_id, state="ready", progress=1.0, renditions=film.all_stored
     )
     await asyncio.sleep(0.3)
     assert await shared_catalog.get(film.video_id) == video

@@ -2,8 +2,9 @@
 
 from uuid import UUID
 
-from reelay.catalog.live.hub import MAX_PENDING, Subscriber, missed
+from reelay.catalog.live.hub import MAX_PENDING, Hub, Subscriber, missed
 from reelay.catalog.live.log import Change, ChangeKind
+from reelay.common.database import Database
 
 
 def change(revision: int, video: int) -> Change:
@@ -70,3 +71,33 @@ async def test_waiting_ends_with_news_with_time_and_with_the_end() -> None:
     taken(subscriber)
     subscriber.close()
     assert await subscriber.wait(10)
+
+
+def hub() -> Hub:
+    """Return a hub that has nobody to ask: what it passes on was told to it."""
+    return Hub(Database("postgresql://nobody@127.0.0.1:1/none"))
+
+
+async def test_change_committed_here_is_passed_on_without_asking_the_table() -> None:
+    here = hub()
+    with here.subscribe(None) as subscriber:
+        here.tell([change(1, 1), change(2, 2)])
+        here.tell([change(3, 1)])
+        assert taken(subscriber) == [2, 3]
+
+
+async def test_change_behind_one_of_another_replica_waits_for_the_table() -> None:
+    here = hub()
+    with here.subscribe(None) as subscriber:
+        here.tell([change(2, 1)])
+        assert taken(subscriber) == []
+        here.tell([change(1, 2)])
+        assert taken(subscriber) == [1]
+
+
+async def test_change_told_twice_is_passed_on_once() -> None:
+    here = hub()
+    with here.subscribe(None) as subscriber:
+        here.tell([change(1, 1)])
+        here.tell([change(1, 1)])
+        assert taken(subscriber) == [1]

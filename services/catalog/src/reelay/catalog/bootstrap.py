@@ -10,10 +10,10 @@ from reelay.catalog.accounts.admin_token import ensure_admin_token
 from reelay.catalog.accounts.signing_key import open_signer
 from reelay.catalog.live import endpoints as live_endpoints
 from reelay.catalog.live.hub import Hub
+from reelay.catalog.live.log import newest_revision
 from reelay.catalog.live.signal import Signal, VideosChanged
 from reelay.catalog.settings import Settings
 from reelay.catalog.videos import endpoints as video_endpoints
-from reelay.catalog.videos import repository
 from reelay.catalog.videos.facts import VideoFacts
 from reelay.catalog.videos.recording import Recorder
 from reelay.catalog.videos.service import Videos
@@ -39,8 +39,7 @@ async def main(settings: Settings) -> None:
         outbox, hub = Outbox(database, messaging), Hub(database)
         recorder = Recorder(outbox, hub, Signal(messaging))
         hear_facts(messaging, recorder, hub)
-        async with database.transaction() as session:
-            position = await repository.newest_revision(session)
+        position = await newest_revision(database)
         await messaging.start()
         stack.push_async_callback(messaging.stop)
         await stack.enter_async_context(
@@ -66,8 +65,8 @@ async def open_accounts(
 def hear_facts(messaging: Messaging, recorder: Recorder, hub: Hub) -> None:
     """Subscribe to what other services, and other replicas, tell."""
 
-    async def look(_: VideosChanged) -> None:
-        hub.wake()
+    async def look(signal: VideosChanged) -> None:
+        hub.look(signal.revision)
 
     subscribe(messaging, VideoFacts(recorder))
     messaging.on_plain(VideosChanged, look)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from uuid import UUID
 
@@ -85,9 +85,18 @@ class Hub:
         self._wake = asyncio.Event()
         self._closed = False
 
-    def wake(self) -> None:
-        """Look at the log now; it may have grown."""
-        self._wake.set()
+    def tell(self, changes: Sequence[Change]) -> None:
+        """Pass on what was just committed here, or look at the log when others came before it."""
+        for change in changes:
+            if change.revision == self._position + 1:
+                self._pass_on(change)
+        if changes:
+            self.look(changes[-1].revision)
+
+    def look(self, revision: int) -> None:
+        """Look at the log now unless this revision was passed on already."""
+        if revision > self._position:
+            self._wake.set()
 
     def close(self) -> None:
         """Let all clients go, and every later one at once."""
@@ -111,7 +120,7 @@ class Hub:
 
     async def run(self, position: int) -> None:
         """Follow the log after `position` for ever."""
-        self._position = position
+        self._position = max(self._position, position)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow())
             tasks.create_task(self._prune())
@@ -134,10 +143,14 @@ class Hub:
         """Offer the next changes to all; return whether there may be more."""
         changes = await changes_after(self._database, self._position, BATCH)
         for change in changes:
-            for subscriber in self._subscribers:
-                subscriber.offer(change)
-            self._position = change.revision
+            if change.revision > self._position:  # not told meanwhile
+                self._pass_on(change)
         return len(changes) == BATCH
+
+    def _pass_on(self, change: Change) -> None:
+        for subscriber in self._subscribers:
+            subscriber.offer(change)
+        self._position = change.revision
 
     async def _prune(self) -> None:
         while True:

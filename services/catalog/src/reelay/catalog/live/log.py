@@ -9,10 +9,9 @@ import sqlalchemy as sa
 from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from reelay.catalog.live.tables import ChangeRow
+from reelay.catalog.live.tables import ChangeRow, NewestRevisionRow
 from reelay.common.database import Database
 
-ORDER_LOCK = 0x6368616E6765  # 'change'
 KEPT = timedelta(minutes=10)
 """Longer than a replica may be cut off from the database without being restarted."""
 
@@ -35,30 +34,39 @@ class Change:
     """JSON, as clients receive it."""
 
 
-async def append(session: AsyncSession, video_id: UUID, kind: ChangeKind, body: str) -> int:
-    """Log a change; return its revision.
+async def append(session: AsyncSession, video_id: UUID, kind: ChangeKind, body: str) -> Change:
+    """Log a change and return it, with its revision: one more than that of the change before.
 
-    The lock is held until the commit, so that revisions become visible in their order and a
-    reader who has seen one will see no smaller one later. Take row locks before, never after.
+    The counter's row is locked until the commit, so that revisions become visible in their order,
+    without gaps. Take other row locks before, never after.
     """
-    row = sa.insert(ChangeRow).values(video_id=video_id, kind=kind, body=body)
+    newest = col(NewestRevisionRow.revision)
+    counted = sa.update(NewestRevisionRow).values(revision=newest + 1).returning(newest).cte("next")
+    values = sa.select(
+        counted.c.revision,
+        sa.literal(video_id).label("video_id"),
+        sa.literal(str(kind)).label("kind"),
+        sa.literal(body).label("body"),
+    )
+    row = sa.insert(ChangeRow).from_select(["revision", "video_id", "kind", "body"], values)
     with session.no_autoflush:  # the caller's row is written once, with its revision
-        await session.execute(sa.select(sa.func.pg_advisory_xact_lock(ORDER_LOCK)))
         revision = await session.execute(row.returning(col(ChangeRow.revision)))
-    return int(revision.scalar_one() or 0)
+    return Change(revision.scalar_one(), video_id, kind, body)
+
+
+async def newest_revision(database: Database) -> int:
+    """Return the revision of the last change of any video; 0 when there was none."""
+    async with database.autocommit() as session:
+        return int((await session.execute(sa.select(col(NewestRevisionRow.revision)))).scalar_one())
 
 
 async def changes_after(database: Database, revision: int, limit: int) -> list[Change]:
     """Return the first `limit` changes after `revision`, oldest first."""
-    async with database.transaction() as session:
-        statement = (
-            select(ChangeRow)
-            .where(col(ChangeRow.revision) > revision)
-            .order_by(col(ChangeRow.revision))
-            .limit(limit)
-        )
-        rows = (await session.exec(statement)).all()
-        return [Change(r.revision or 0, r.video_id, ChangeKind(r.kind), r.body) for r in rows]
+    newer = col(ChangeRow.revision)
+    later = select(ChangeRow).where(newer > revision).order_by(newer).limit(limit)
+    async with database.autocommit() as session:
+        rows = (await session.exec(later)).all()
+    return [Change(row.revision, row.video_id, ChangeKind(row.kind), row.body) for row in rows]
 
 
 async def prune(database: Database) -> None:

@@ -14,6 +14,8 @@ class VideosChanged(Message):
 
     subject = "catalog.videos-changed"
 
+    revision: int
+
 
 class Signal:
     """Wakes the hubs of all replicas.
@@ -24,9 +26,9 @@ class Signal:
     def __init__(self, messaging: Messaging) -> None:
         self._messaging = messaging
 
-    async def send(self) -> None:
+    async def send(self, revision: int) -> None:
         """Tell whoever listens now; a broker that does not answer is no error."""
         try:
-            await self._messaging.tell(VideosChanged())
+            await self._messaging.tell(VideosChanged(revision=revision))
         except (nats.errors.Error, OSError) as error:
             LOG.debug("replicas will find the change later", error=repr(error))

@@ -4,8 +4,16 @@ from datetime import datetime
 from typing import Any, ClassVar
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, func
+from sqlalchemy import BigInteger, Column, DateTime, func
 from sqlmodel import Field, SQLModel
+
+
+class NewestRevisionRow(SQLModel, table=True):
+    """How many changes there have ever been, in one row."""
+
+    __tablename__: ClassVar[Any] = "newest_revision"
+
+    revision: int = Field(primary_key=True, sa_type=BigInteger)
 
 
 class ChangeRow(SQLModel, table=True):
@@ -13,9 +21,7 @@ class ChangeRow(SQLModel, table=True):
 
     __tablename__: ClassVar[Any] = "video_changes"
 
-    revision: int | None = Field(
-        default=None, sa_column=Column(BigInteger, Identity(), primary_key=True)
-    )
+    revision: int = Field(primary_key=True, sa_type=BigInteger)
     video_id: UUID
     kind: str
     body: str

@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from reelay.catalog.videos import repository
-from reelay.catalog.videos.recording import Recorder, settle
+from reelay.catalog.videos.recording import Recorder, Recording, settle
 from reelay.catalog.videos.status import Extent, Package, Plan, Upload
 from reelay.catalog.videos.tables import PackageRow, PlanRow, UploadRow, VideoRow
 from reelay.common.events import (
@@ -21,7 +21,6 @@ from reelay.common.events import (
     TranscodeCompleted,
     TranscodeFailed,
 )
-from reelay.common.outbox import Transaction
 
 
 class VideoFacts:
@@ -57,11 +56,18 @@ class VideoFacts:
         """
         if fact.video_id is None:
             return
+        upload = Upload(fact.upload_id).on_uploaded(fact.asset_id, fact.source_key, at)
         async with self._recorder.transaction() as transaction:
-            for video in await repository.lock(transaction.session, fact.video_id):
-                row = await _upload(transaction, video, fact.upload_id)
-                if row.take(row.give(Upload).on_uploaded(fact.asset_id, fact.source_key, at)):
-                    await _request(transaction, video, fact)
+            owner_id = await repository.note_whole(transaction.session, fact.video_id, upload)
+            if owner_id is not None:
+                await transaction.announce(
+                    PackageRequested(
+                        video_id=fact.video_id,
+                        owner_id=owner_id,
+                        asset_id=fact.asset_id,
+                        source_key=fact.source_key,
+                    )
+                )
         async with self._recorder.transaction() as transaction:
             for video in await repository.lock(transaction.session, fact.video_id):
                 await settle(transaction, video)
@@ -106,17 +112,17 @@ class VideoFacts:
                     await settle(transaction, video)
 
 
-async def _upload(transaction: Transaction, video: VideoRow, upload_id: UUID) -> UploadRow:
+async def _upload(transaction: Recording, video: VideoRow, upload_id: UUID) -> UploadRow:
     return await repository.hold(
         transaction.session, UploadRow, video_id=video.id, upload_id=upload_id
     )
 
 
-async def _plan(transaction: Transaction, video: VideoRow, asset_id: str) -> PlanRow:
+async def _plan(transaction: Recording, video: VideoRow, asset_id: str) -> PlanRow:
     return await repository.hold(transaction.session, PlanRow, video_id=video.id, asset_id=asset_id)
 
 
-async def _package(transaction: Transaction, package_id: str) -> PackageRow:
+async def _package(transaction: Recording, package_id: str) -> PackageRow:
     return await repository.hold(transaction.session, PackageRow, package_id=package_id)
 
 
@@ -125,17 +131,6 @@ def _extents(fact: ManifestUpdated) -> tuple[int, int, dict[str, Extent]]:
     return fact.segments_stored, fact.segments_total, renditions
 
 
-async def _settle_users(transaction: Transaction, package_id: str) -> None:
+async def _settle_users(transaction: Recording, package_id: str) -> None:
     for video in await repository.lock_users(transaction.session, package_id):
         await settle(transaction, video)
-
-
-async def _request(transaction: Transaction, video: VideoRow, fact: AssetUploaded) -> None:
-    await transaction.announce(
-        PackageRequested(
-            video_id=video.id,
-            owner_id=video.owner_id,
-            asset_id=fact.asset_id,
-            source_key=fact.source_key,
-        )
-    )

@@ -1,12 +1,15 @@
 """Records a change of a video: its row, the log for listeners, and the announcements."""
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from reelay.catalog.live import log
 from reelay.catalog.live.hub import Hub
-from reelay.catalog.live.log import ChangeKind
+from reelay.catalog.live.log import Change, ChangeKind
 from reelay.catalog.live.signal import Signal
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.documents import VideoDocument
@@ -18,6 +21,13 @@ from reelay.common.outbox import Outbox, Transaction
 WATCHABLE = (State.PLAYABLE, State.READY)
 
 
+@dataclass(frozen=True)
+class Recording(Transaction):
+    """A transaction that also notes what listeners are told after its commit."""
+
+    changes: list[Change] = field(default_factory=list)
+
+
 class Recorder:
     """Begins the transactions in which videos change."""
 
@@ -27,15 +37,17 @@ class Recorder:
         self._signal = signal
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Transaction]:
+    async def transaction(self) -> AsyncIterator[Recording]:
         """Yield a transaction; listeners at all replicas are told right after its commit."""
         async with self._outbox.transaction() as transaction:
-            yield transaction
-        self._hub.wake()
-        await self._signal.send()
+            recording = Recording(transaction.session, transaction.source, transaction.announced)
+            yield recording
+        self._hub.tell(recording.changes)
+        if recording.changes:
+            await self._signal.send(recording.changes[-1].revision)
 
 
-async def settle(transaction: Transaction, video: VideoRow) -> None:
+async def settle(transaction: Recording, video: VideoRow) -> None:
     """Derive a locked video's status anew; record it when it changed.
 
     Every change reaches listeners; progress alone is not announced to other services.
@@ -56,10 +68,25 @@ async def settle(transaction: Transaction, video: VideoRow) -> None:
         await _announce_publication(transaction, video)
 
 
-async def log_change(transaction: Transaction, video: VideoRow) -> None:
+async def log_change(transaction: Recording, video: VideoRow) -> None:
     """Log, for listeners, what a locked video looks like now."""
-    body = VideoDocument.of(video).model_dump_json()
-    video.revision = await log.append(transaction.session, video.id, ChangeKind.VIDEO, body)
+    await _log(transaction, video, ChangeKind.VIDEO, VideoDocument.of(video).model_dump_json())
+
+
+async def log_deletion(transaction: Recording, video: VideoRow) -> None:
+    """Log, for listeners, that a locked video is gone."""
+    await _log(transaction, video, ChangeKind.DELETED, deleted_body(video.id))
+
+
+def deleted_body(video_id: UUID) -> str:
+    """Return what listeners are told of a video that is gone."""
+    return json.dumps({"id": str(video_id)})
+
+
+async def _log(transaction: Recording, video: VideoRow, kind: ChangeKind, body: str) -> None:
+    change = await log.append(transaction.session, video.id, kind, body)
+    transaction.changes.append(change)
+    video.revision = change.revision
 
 
 async def announce_update(transaction: Transaction, video: VideoRow) -> None:

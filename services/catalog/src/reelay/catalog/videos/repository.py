@@ -25,21 +25,23 @@ async def find(session: AsyncSession, video_id: UUID) -> VideoRow | None:
     return (await session.exec(statement)).one_or_none()
 
 
-async def lock(session: AsyncSession, *video_ids: UUID) -> Sequence[VideoRow]:
-    """Lock those of the videos that exist and are not deleted, in the order of their ids."""
-    statement = (
-        select(VideoRow)
-        .where(col(VideoRow.id).in_(video_ids), col(VideoRow.deleted_at).is_(None))
-        .order_by(col(VideoRow.id))
-        .with_for_update()
-    )
-    return (await session.exec(statement)).all()
+async def lock(session: AsyncSession, video_id: UUID) -> Sequence[VideoRow]:
+    """Lock a video; nothing when it does not exist or is deleted."""
+    return await _lock(session, col(VideoRow.id) == video_id)
 
 
-async def lock_users(session: AsyncSession, package_id: str, *others: UUID) -> Sequence[VideoRow]:
-    """Lock the videos of which any request led to this package, and some others."""
-    users = select(PlanRow.video_id).where(PlanRow.package_id == package_id)
-    return await lock(session, *(await session.exec(users)).all(), *others)
+async def lock_users(
+    session: AsyncSession, package_id: str, also: UUID | None = None
+) -> Sequence[VideoRow]:
+    """Lock the videos of which any request led to this package, and one other."""
+    users = sa.select(col(PlanRow.video_id)).where(col(PlanRow.package_id) == package_id)
+    chosen = col(VideoRow.id).in_(users)
+    return await _lock(session, chosen if also is None else chosen | (col(VideoRow.id) == also))
+
+
+async def _lock(session: AsyncSession, chosen: sa.ColumnElement[bool]) -> Sequence[VideoRow]:
+    statement = select(VideoRow).where(chosen, col(VideoRow.deleted_at).is_(None))
+    return (await session.exec(statement.order_by(col(VideoRow.id)).with_for_update())).all()
 
 
 async def page(session: AsyncSession, before: UUID | None, limit: int) -> Sequence[VideoRow]:
@@ -56,10 +58,31 @@ async def changed_after(session: AsyncSession, revision: int, limit: int) -> Seq
     return (await session.exec(statement.order_by(col(VideoRow.revision)).limit(limit))).all()
 
 
-async def newest_revision(session: AsyncSession) -> int:
-    """Return the revision of the last change of any video; 0 when there was none."""
-    newest = await session.execute(sa.select(sa.func.max(col(VideoRow.revision))))
-    return int(newest.scalar_one() or 0)
+async def note_whole(session: AsyncSession, video_id: UUID, upload: Upload) -> str | None:
+    """Note, in one statement, that a video's file is here; return the video's owner.
+
+    None when that was known before, or there is no such video.
+    """
+    locked = sa.select(col(VideoRow.id), col(VideoRow.owner_id))
+    locked = locked.where(col(VideoRow.id) == video_id, col(VideoRow.deleted_at).is_(None))
+    video = locked.with_for_update().cte("video")
+    news = {
+        "asset_id": upload.asset_id,
+        "source_key": upload.source_key,
+        "uploaded_at": upload.uploaded_at,
+    }
+    new = [sa.literal(value).label(name) for name, value in news.items()]
+    row = insert(UploadRow).from_select(
+        ["video_id", "upload_id", *news],
+        sa.select(video.c.id, sa.literal(upload.upload_id).label("upload_id"), *new),
+    )
+    row = row.on_conflict_do_update(
+        index_elements=["video_id", "upload_id"],
+        set_=news,
+        where=col(UploadRow.uploaded_at).is_(None),
+    )
+    owner = sa.select(video.c.owner_id).scalar_subquery()
+    return (await session.execute(row.returning(owner))).scalar_one_or_none()
 
 
 async def hold(session: AsyncSession, table: type[Row], **key: Any) -> Row:
@@ -79,11 +102,9 @@ async def uploads_of(session: AsyncSession, video_id: UUID) -> list[Upload]:
 
 async def status_of(session: AsyncSession, video_id: UUID) -> Status:
     """Derive the status of a video from all that is known."""
-    plans = (await session.exec(select(PlanRow).where(PlanRow.video_id == video_id))).all()
-    ids = [plan.package_id for plan in plans if plan.package_id]
-    packages: dict[str, Package] = {}
-    if ids:
-        found = select(PackageRow).where(col(PackageRow.package_id).in_(ids))
-        packages = {row.package_id: row.give(Package) for row in await session.exec(found)}
+    same_package = col(PackageRow.package_id) == col(PlanRow.package_id)
+    found = select(PlanRow, PackageRow).outerjoin(PackageRow, same_package)
+    rows = (await session.exec(found.where(PlanRow.video_id == video_id))).all()
+    packages = {row.package_id: row.give(Package) for _, row in rows if row is not None}
     uploads = await uploads_of(session, video_id)
-    return derive(uploads, [plan.give(Plan) for plan in plans], packages)
+    return derive(uploads, [plan.give(Plan) for plan, _ in rows], packages)

@@ -1,14 +1,18 @@
 """What people do with videos: draft, look up, edit, delete."""
 
-import json
 from datetime import UTC, datetime
 from uuid import UUID
 
-from reelay.catalog.live import log
 from reelay.catalog.live.log import Change, ChangeKind
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.documents import VideoDocument, VideoDraft, VideoEdit, VideoPage
-from reelay.catalog.videos.recording import Recorder, announce_update, log_change
+from reelay.catalog.videos.recording import (
+    Recorder,
+    announce_update,
+    deleted_body,
+    log_change,
+    log_deletion,
+)
 from reelay.catalog.videos.tables import VideoRow
 from reelay.common.database import Database
 from reelay.common.errors import ForbiddenError, NotFoundError
@@ -54,7 +58,7 @@ class Videos:
 
     async def get(self, video_id: UUID) -> VideoDocument:
         """Return a video; raises VideoMissingError."""
-        async with self._database.transaction() as session:
+        async with self._database.autocommit() as session:
             row = await repository.find(session, video_id)
         if row is None:
             raise VideoMissingError
@@ -62,7 +66,7 @@ class Videos:
 
     async def page(self, before: UUID | None, limit: int) -> VideoPage:
         """Return the newest videos, or those before one of them."""
-        async with self._database.transaction() as session:
+        async with self._database.autocommit() as session:
             rows = await repository.page(session, before, limit + 1)
         more = str(rows[limit - 1].id) if len(rows) > limit else None
         videos = [VideoDocument.of(row) for row in rows[:limit]]
@@ -90,8 +94,7 @@ class Videos:
             row.deleted_at = datetime.now(UTC)
             row.title = row.description = ""
             row.reason = None
-            body = _deleted(video_id)
-            row.revision = await log.append(transaction.session, video_id, ChangeKind.DELETED, body)
+            await log_deletion(transaction, row)
             await transaction.announce(
                 VideoDeleted(
                     video_id=video_id,
@@ -103,7 +106,7 @@ class Videos:
 
     async def present(self, video_id: UUID) -> Change:
         """Return how a video looks now, as a change; raises VideoMissingError."""
-        async with self._database.transaction() as session:
+        async with self._database.autocommit() as session:
             row = await repository.find(session, video_id)
         if row is None:
             raise VideoMissingError
@@ -111,7 +114,7 @@ class Videos:
 
     async def changes_after(self, revision: int, limit: int) -> list[Change]:
         """Return how the videos that changed after `revision` look now, oldest change first."""
-        async with self._database.transaction() as session:
+        async with self._database.autocommit() as session:
             rows = await repository.changed_after(session, revision, limit)
         return [_as_change(row) for row in rows]
 
@@ -127,10 +130,6 @@ async def _lock_own(transaction: Transaction, caller: Identity, video_id: UUID) 
 
 def _as_change(row: VideoRow) -> Change:
     if row.deleted_at is not None:
-        return Change(row.revision, row.id, ChangeKind.DELETED, _deleted(row.id))
+        return Change(row.revision, row.id, ChangeKind.DELETED, deleted_body(row.id))
     body = VideoDocument.of(row).model_dump_json()
     return Change(row.revision, row.id, ChangeKind.VIDEO, body)
-
-
-def _deleted(video_id: UUID) -> str:
-    return json.dumps({"id": str(video_id)})

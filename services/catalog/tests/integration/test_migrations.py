@@ -1,0 +1,42 @@
+"""Tables of an earlier version are brought to the newest one with what is in them."""
+
+from importlib.resources import as_file, files
+
+import pytest
+import sqlalchemy as sa
+from alembic import command
+from alembic.config import Config
+
+from reelay.catalog.live.log import newest_revision
+from reelay.common.database import Database, migrate, sqlalchemy_url
+
+pytestmark = pytest.mark.integration
+
+VIDEO = """
+INSERT INTO videos (id, owner_id, title, description, state, segments_stored, segments_total,
+                    warnings, created_at, updated_at, revision)
+VALUES (gen_random_uuid(), 'ann', 'Old', '', 'ready', 3, 3, '[]', now(), now(), 7)
+"""
+
+
+def migrate_to(revision: str, url: str) -> None:
+    with as_file(files("reelay.catalog") / "migrations") as directory:
+        config = Config()
+        config.set_main_option("script_location", str(directory))
+        engine = sa.create_engine(sqlalchemy_url(url))
+        with engine.begin() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, revision)
+            connection.execute(sa.text(VIDEO))
+        engine.dispose()
+
+
+async def test_videos_and_their_revisions_survive_an_upgrade(database_url: str) -> None:
+    migrate_to("0001", database_url)
+    await migrate(database_url, "reelay.catalog")
+    database = Database(database_url)
+    assert await newest_revision(database) == 7
+    async with database.autocommit() as session:
+        row = (await session.execute(sa.text("SELECT title, renditions FROM videos"))).one()
+    assert tuple(row) == ("Old", {})
+    await database.close()
