@@ -51,3 +51,12 @@ async def until_state(pid: int, states: str) -> str:
             return now
         await asyncio.sleep(0.01)
     raise TimeoutError(f"process {pid} is in state {now}")
+
+
+async def until_gone(word: str) -> None:
+    """Wait until no process has `word` in its command line: killed ones need a moment to end."""
+    for _ in range(500):
+        if not pids_with(word):
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError(f"{word} still runs as {pids_with(word)}")

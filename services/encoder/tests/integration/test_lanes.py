@@ -16,7 +16,7 @@ from reelay.encoder.adapters.process import Limits
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
 
-from .processes import pids_with, running_as, script, state, until_state
+from .processes import pids_with, running_as, script, state, until_gone, until_state
 
 pytestmark = pytest.mark.integration
 
@@ -54,7 +54,7 @@ async def begin(bench, make_task, video, tmp_path) -> AsyncIterator[Begin]:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    assert not pids_with(f"{tmp_path}/")
+    await until_gone(f"{tmp_path}/")
 
 
 @pytest.fixture

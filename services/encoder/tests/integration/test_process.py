@@ -17,7 +17,7 @@ from reelay.encoder.adapters.providers import NoProviderError, find_abilities
 from reelay.encoder.domain.errors import FFmpegFailedError, FFmpegHungError
 from reelay.encoder.domain.source import ForbiddenSourceError
 
-from .processes import pids_with, running_as, script
+from .processes import running_as, script, until_gone
 
 pytestmark = pytest.mark.integration
 
@@ -48,7 +48,7 @@ async def test_silent_program_is_killed(bench, make_task, video, tmp_path):
     limits = replace(LIMITS, no_progress_s=0.6)
     with pytest.raises(FFmpegHungError, match="stood still"):
         await bench.encode(video, make_task(video), program=program, limits=limits)
-    assert not pids_with(str(tmp_path / "hung"))
+    await until_gone(str(tmp_path / "hung"))
 
 
 async def test_endless_program_is_killed(bench, make_task, video, tmp_path):
@@ -78,7 +78,7 @@ async def test_abandoned_chunk_leaves_no_process(bench, make_task, video, tmp_pa
     encoding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await encoding
-    assert not pids_with(str(tmp_path / "abandoned"))
+    await until_gone(str(tmp_path / "abandoned"))
 
 
 async def test_memory_is_limited(bench, make_task, video):

@@ -18,7 +18,7 @@ from reelay.common.storage import open_store
 from reelay.common.streams import declare_streams, work_consumer
 from reelay.common.testing.servers import Program, free_port
 
-from .processes import pids_with, running_as, state, until_state
+from .processes import running_as, state, until_gone, until_state
 
 pytestmark = pytest.mark.integration
 
@@ -149,13 +149,13 @@ async def paused(media, make_task, encoder, messaging, tmp_path) -> AsyncIterato
     await until_state(ladder, "T")
     yield ladder
     await encoder.stop(signal.SIGKILL)
-    assert not pids_with(f"{tmp_path}/objects/sources")
+    await until_gone(f"{tmp_path}/objects/sources")
 
 
 async def test_stopping_while_paused_leaves_no_process(paused, encoder, tmp_path):
     assert await encoder.stop(signal.SIGTERM) == 0
     await until_state(paused, "X")
-    assert not pids_with(f"{tmp_path}/objects/sources")
+    await until_gone(f"{tmp_path}/objects/sources")
 
 
 async def test_killing_while_paused_leaves_no_process(paused, encoder, tmp_path):

@@ -6,12 +6,16 @@ from typing import Protocol
 
 from reelay.common.commands import EncodeChunk
 from reelay.common.events import SegmentFailed, SegmentReady
-from reelay.common.storage.port import ObjectStore
+from reelay.common.storage.port import ObjectMissingError, ObjectStore
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
 
 Announce = Callable[[SegmentReady | SegmentFailed, str], Awaitable[None]]
 """Publishes a fact under a message id that is the same when it is published again."""
+
+
+END_MARKS = ("index.json", "failed.json")
+"""Objects that the packager writes when a package is complete, or failed or deleted."""
 
 
 class Transcoder(Protocol):
@@ -34,6 +38,8 @@ async def encode_chunk(
 
     Safe to repeat: a segment stored by an earlier delivery stays as it is, and is announced again.
     """
+    if not await is_wanted(task, store):
+        return
     outstanding = len(task.video) * len(task.segments)
     outstanding += len(task.audio_segments) if task.audio_rendition else 0
     async with aclosing(transcoder.transcode(task)) as segments:
@@ -53,6 +59,17 @@ async def encode_chunk(
                 warnings=list(segment.warnings),
             )
             await announce(ready, f"{_run(task)}:{segment.rendition}:{segment.spec.number}")
+
+
+async def is_wanted(task: EncodeChunk, store: ObjectStore) -> bool:
+    """Tell whether the package of a chunk is still being made: neither whole, nor given up."""
+    for mark in END_MARKS:
+        try:
+            await store.head(f"packages/{task.package_id}/{mark}")
+        except ObjectMissingError:
+            continue
+        return False
+    return True
 
 
 async def give_up_chunk(task: EncodeChunk, error: Exception, announce: Announce) -> None:

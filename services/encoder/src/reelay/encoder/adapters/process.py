@@ -144,11 +144,13 @@ async def running(
 def _restrain(pid: int, limits: Limits, nice: int) -> None:
     """Set limits from outside, as code between fork and exec may hang in a threaded process.
 
-    They hold for FFmpeg too: at this moment `pid` is the launcher, which still has to start.
+    They hold for FFmpeg too: at this moment `pid` is the launcher, or an FFmpeg that began a
+    moment ago and needs some 10 ms more before it opens anything.
     """
     with contextlib.suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, pid, nice)
-        _lower_autogroup(pid, nice)
+        if nice > 0:
+            os.setpriority(os.PRIO_PROCESS, pid, nice)
+            _lower_autogroup(pid, nice)
         for what, limit in (
             (resource.RLIMIT_AS, limits.memory_bytes),
             (resource.RLIMIT_FSIZE, 0),
@@ -162,6 +164,7 @@ def _lower_autogroup(pid: int, nice: int) -> None:
     """Lower also the group that some kernels make of a session (sched(7), autogroups).
 
     Where they do, a process' own nice value counts only within its session, that is for nothing.
+    Other kernels have no such file; this one may refuse two changes within a tenth of a second.
     """
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/autogroup").write_text(str(nice))
