@@ -78,7 +78,9 @@ class Bench:
     """Measures chunks of one source as an encoder makes them."""
 
     def __init__(self, path: Path, plan: Plan, samples: list[Sample]) -> None:
-        settings = EncoderSettings(ffmpeg=ffmpeg_binary())
+        settings = EncoderSettings(
+            ffmpeg=ffmpeg_binary(), store_url="file:///nowhere", nats_url="nats://nowhere"
+        )
         machine = Machine(settings.thread_count(), tonemap=True)
         gate = LaneGate(settings.longest_pause_s)
         self._transcoder = FFmpegTranscoder(
@@ -118,15 +120,15 @@ class Bench:
         two = await self.chunk(Chunk(Lane.OPENING, "software", names, STEADY, STEADY + 1))
         whole = tuple(r.name for r in self._plan.renditions)
         ladder = await self.chunk(Chunk(Lane.LADDER, "software", whole, STEADY, STEADY))
-        lowest_rate = max(0.0, two.wall_s - one.wall_s) / 4
-        fixed_s = max(0.0, one.wall_s - 4 * lowest_rate)
+        lowest_rate = max(0.0, two.alone_s - one.alone_s) / 4
+        fixed_s = max(0.0, one.alone_s - 4 * lowest_rate)
         return SourceTimes(
-            first_segment_s=max(seen.values()),
-            opening_s=first.wall_s,
+            first_segment_s=max(seen.values()) * first.alone_s / first.wall_s,
+            opening_s=first.alone_s,
             fixed_s=fixed_s,
             decode_rate=0.0,
             lowest_rate=lowest_rate,
-            ladder_rate=(ladder.wall_s - fixed_s) / 4,
+            ladder_rate=(ladder.alone_s - fixed_s) / 4,
         )
 
 
@@ -141,7 +143,7 @@ async def decode_rate(path: Path, threads: int, samples: list[Sample], height: i
 
     sample = await measured(f"{height}p: decoding 8 s", work)
     samples.append(sample)
-    return sample.wall_s / 8
+    return sample.alone_s / 8
 
 
 async def packaging(segments: list[EncodedSegment], samples: list[Sample]) -> tuple[float, float]:
@@ -162,13 +164,16 @@ async def packaging(segments: list[EncodedSegment], samples: list[Sample]) -> tu
 
             tries = [await measured(f"packaging {count} segments", work) for _ in range(3)]
             samples += tries
-            walls.append(statistics.median(sample.wall_s for sample in tries))
+            walls.append(statistics.median(sample.alone_s for sample in tries))
     segment_s = max(0.0, walls[-1] - walls[0]) / (CALLS[-1] - CALLS[0])
     return walls[0] - CALLS[0] * segment_s, segment_s
 
 
 def through_the_system() -> tuple[float, float]:
-    """Return medians of an idle system: last byte → plan, and → first segment and sound served."""
+    """Return the least times of a system: last byte → plan, and → first segment and sound served.
+
+    The least, as others may use the machine at the same time.
+    """
     planned, served = [], []
     with running() as system, system.client() as client:
         for number in range(UPLOADS):
@@ -179,7 +184,7 @@ def through_the_system() -> tuple[float, float]:
             served.append(first_segments_s(system, client, sent.ended_at, base))
             client.delete(f"/api/v1/videos/{sent.video_id}").raise_for_status()
             wait_until_idle(system)
-    return statistics.median(planned), statistics.median(served)
+    return min(planned), min(served)
 
 
 async def encoders(samples: list[Sample]) -> tuple[dict[int, SourceTimes], int, float, float]:
@@ -196,15 +201,15 @@ async def encoders(samples: list[Sample]) -> tuple[dict[int, SourceTimes], int, 
         sources[height] = SourceTimes(**{**asdict(found), "decode_rate": rate})
         if height == 1080:
             call_s, segment_s = await packaging(bench.segments, samples)
-        print(height, sources[height], flush=True)
+        print(height, sources[height], *samples[-5:], sep="\n", flush=True)
     return sources, threads, call_s, segment_s
 
 
 def main() -> None:
     """Measure and write."""
     samples: list[Sample] = []
-    planned_s, served_s = through_the_system()
     sources, threads, call_s, segment_s = asyncio.run(encoders(samples))
+    planned_s, served_s = through_the_system()
     rest_s = served_s - sources[1080].first_segment_s - (call_s + 2 * segment_s)
     plan_s = max(0.0, min(planned_s, rest_s))
     times = ServiceTimes(

@@ -22,6 +22,8 @@ from reelay.packager.domain.window import ladder_window
 
 BATCH = 16
 """Segments that the packager gives to one call at most (reelay.packager.packaging)."""
+LINGER_S = 1.0
+"""How long the packager lets ladder segments wait for each other (reelay.packager.packaging)."""
 OPENING_S = 8
 """Length of the opening chunk that was measured."""
 
@@ -129,9 +131,10 @@ class Instant:
 
     def _made(self, package: Package, part: Chunk, chunk: Chunk, ran_s: float) -> None:
         """Package what an encoder made; a call is always under way when it comes."""
-        if part.lane == Lane.LADDER:
-            self.ledger.note_served(package.video.owner, self.env.now - ran_s, self.env.now)
         delay_s = (1 + self._chance.random()) * self._call_s + self.times.hops_s
+        if part.lane == Lane.LADDER:
+            delay_s += LINGER_S
+            self.ledger.note_served(package.video.owner, self.env.now - ran_s, self.env.now)
         stored = self.env.timeout(delay_s)
         stored.callbacks.append(lambda _: self._stored(package, part, chunk))
 

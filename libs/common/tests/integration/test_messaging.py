@@ -200,3 +200,14 @@ async def test_plain_listener_of_a_fact_does_not_answer_for_the_stream(
     async with asyncio.timeout(5):
         await heard.wait()
     assert (await messaging.jetstream.stream_info("EVENTS")).state.messages == 20
+
+
+async def test_first_message_after_quiet_is_not_held_back_for_a_batch(
+    messaging: Messaging,
+) -> None:
+    seen = Seen()
+    messaging.on(consumer(batch=4), seen.handle)
+    await messaging.start()
+    await asyncio.sleep(1.5)
+    await messaging.publish(uploaded())
+    await seen.until(1, deadline_s=2)

@@ -11,6 +11,7 @@ import structlog
 from fast_depends.exceptions import ValidationError as DependsValidationError
 from faststream import BaseMiddleware
 from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from pydantic import ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
 
@@ -171,7 +172,7 @@ async def _heartbeat(raw: Msg, consumer: Consumer) -> AsyncIterator[None]:
         while True:
             await asyncio.sleep(consumer.heartbeat_s)
             # Without a connection there is nobody to tell, and the server delivers again.
-            with contextlib.suppress(Exception):
+            with contextlib.suppress(NatsError, OSError):
                 await raw.in_progress()
 
     task = asyncio.create_task(beat())

@@ -64,15 +64,18 @@ class Messaging:
         `give_up(message_body, error)` is called before a message becomes a dead letter.
         """
         self._routes[consumer.durable] = Route(consumer, give_up)
-        self.broker.subscriber(
-            consumer.subject,
-            stream=JStream(consumer.stream, declare=False),
-            durable=consumer.durable,
-            config=consumer.config(),
-            pull_sub=PullSub(batch_size=consumer.batch, timeout=PULL_TIMEOUT_S),
-            ack_policy=AckPolicy.MANUAL,
-            no_reply=True,
-        )(handler)
+        # One fetch loop per message at a time: nats-py holds the first message of a larger
+        # fetch back until the batch is full or its time is over.
+        for _ in range(consumer.batch):
+            self.broker.subscriber(
+                consumer.subject,
+                stream=JStream(consumer.stream, declare=False),
+                durable=consumer.durable,
+                config=consumer.config(),
+                pull_sub=PullSub(batch_size=1, timeout=PULL_TIMEOUT_S),
+                ack_policy=AckPolicy.MANUAL,
+                no_reply=True,
+            )(handler)
 
     def on_plain(self, message: type[M], handler: Handler[M], *, queue: str = "") -> None:
         """Let `handler` see plain NATS messages, which are never stored; of a `queue`, one sees it.

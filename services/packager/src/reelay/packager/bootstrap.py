@@ -20,10 +20,13 @@ from reelay.packager.bookkeeping import Bookkeeping
 from reelay.packager.demanding import Demanding
 from reelay.packager.dispatching import Dispatcher, EncoderCensus
 from reelay.packager.domain.demand import DemandBoard
-from reelay.packager.packaging import BATCH, Packaging
+from reelay.packager.packaging import Packaging
 from reelay.packager.planning import Planning
 from reelay.packager.settings import PackagerSettings
 from reelay.packager.upkeep import Upkeep
+
+AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
+"""Finished segments of each lane that are taken at a time; they share calls of the packager."""
 
 
 async def main(settings: PackagerSettings) -> None:
@@ -48,7 +51,7 @@ async def main(settings: PackagerSettings) -> None:
     messaging.on(plan, planning.plan_package)
     for lane in Lane:  # a consumer each: nothing urgent waits behind a batch of the ladder
         subject = SegmentReady.subject.replace("*", lane)
-        package = fact_consumer("packager", f"package-{lane}", subject, batch=BATCH)
+        package = fact_consumer("packager", f"package-{lane}", subject, batch=AT_ONCE[lane])
         messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
     messaging.on(fail, books.fail_package)
     messaging.on(forget, planning.forget_video)

@@ -16,8 +16,10 @@ from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.adapters.tables import PackageRow
 from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.manifests import compose
-from reelay.packager.domain.outcome import FAILED, PLAN
+from reelay.packager.domain.outcome import FAILED, PLAN, failure
 from reelay.packager.domain.plan import Plan, make_plan
+
+DELETED = "This video was deleted."
 
 log = structlog.get_logger()
 
@@ -58,12 +60,12 @@ class Planning:
             assert row is not None
             plan = repository.plan_of(row)
             revived = self._revive(row)
+            if revived:  # before any encoder could take the mark for the present state
+                await self._store.delete(f"packages/{row.package_id}/{FAILED}")
             if created or revived:
                 await self._dispatcher.admit(tx, row)
             if row.state == repository.PLANNED:
                 await self._dispatcher.dispatch(tx)
-        if revived:
-            await self._store.delete(f"packages/{row.package_id}/{FAILED}")
         promises = await self._write_promises(row.package_id, plan)
         async with self._outbox.transaction() as tx:
             for path, body in promises.items():
@@ -81,6 +83,8 @@ class Planning:
                     row.state = repository.CANCELLED
                     tx.session.add(row)
                     await repository.delete_tasks(tx.session, package_id)
+                    await repository.forget_turn(tx.session, package_id)
+                    await self._store.put(f"packages/{package_id}/{FAILED}", failure(DELETED))
                     log.info("cancelled", package_id=package_id)
 
     def _revive(self, row: PackageRow) -> bool:

@@ -55,7 +55,7 @@ class TooLargeError(PermanentError):
 
 
 class ExcessError(TooLargeError):
-    """More bytes were sent than Upload-Length announced; the excess was dropped."""
+    """More bytes were sent than Upload-Length announced; none of them was kept."""
 
     problem = "beyond-upload-length"
 

@@ -10,7 +10,7 @@ SERVICE = "upload"
 
 def listen(messaging: Messaging, drafting: Drafting) -> None:
     """Let the handlers digest their facts."""
-    drafted = fact_consumer(SERVICE, "know-draft", VideoDrafted.subject, batch=16)
+    drafted = fact_consumer(SERVICE, "know-draft", VideoDrafted.subject, batch=4)
     messaging.on(drafted, drafting.know_draft)
     deleted = fact_consumer(SERVICE, "forget-draft", VideoDeleted.subject)
     messaging.on(deleted, drafting.forget_draft)
