@@ -176,8 +176,9 @@ def test_sound_without_video_plays(instance: Instance, media: Media) -> None:
     events = instance.publish(song)
     assert events[-1]["event"] == "ready", events
     playable = next(e for e in events if e["event"] == "playable")
-    assert len(click_times_s(playable["hls"])) == 6
-    assert len(click_times_s(playable["dash"])) == 6
+    for url in (playable["hls"], playable["dash"]):
+        clicks = [click for click in click_times_s(url) if click > 0.5]  # AAC fades in at 0
+        assert len(clicks) == 5
 
 
 def test_video_that_ends_early_is_held_to_its_planned_end_with_a_warning(
