@@ -6,6 +6,7 @@ from benchmarks.simulation.instant import Instant
 from benchmarks.simulation.package import Package
 from benchmarks.simulation.service_times import ServiceTimes, SourceTimes
 from benchmarks.simulation.workload import Video, Viewer
+from reelay.packager.domain.chunks import LADDER_SEGMENTS
 
 SOURCE = SourceTimes(
     first_segment_s=0.5,
@@ -24,7 +25,7 @@ TIMES = ServiceTimes(
     packaging_segment_s=0.001,
     sources=dict.fromkeys((480, 720, 1080, 1440, 2160), SOURCE),
 )
-LADDER_CHUNK_S = 1.0 + 16 * 2.0
+LADDER_CHUNK_S = 1.0 + 4 * LADDER_SEGMENTS * 2.0
 CALL_S = 0.1
 
 

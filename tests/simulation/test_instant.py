@@ -10,6 +10,7 @@ from benchmarks.simulation.package import shape
 from benchmarks.simulation.service_times import load
 from benchmarks.simulation.workload import Video, Viewer, a_day
 from reelay.common.commands import Lane
+from reelay.packager.domain.chunks import LADDER_SEGMENTS
 from tests.simulation.days import CALL_S, LADDER_CHUNK_S, SOURCE, TIMES, day, package_of, video
 
 LADDER = LANES.index(Lane.LADDER)
@@ -43,10 +44,11 @@ def test_encoders_do_all_the_work_and_nothing_else() -> None:
     simulated = day(videos, 3)
     simulated.run()
     opening_s = SOURCE.opening_s
-    # 40 steady segments: one goes with the opening, 9 chunks of 4 and one of 3 are the ladder's,
-    # and the upper rungs of the opening's 8 s.
+    # 40 steady segments: one goes with the opening, full chunks and a rest are the ladder's, and
+    # the upper rungs of the opening's 8 s.
+    full, rest = divmod(39, LADDER_SEGMENTS)
     upper_rate = SOURCE.ladder_rate - SOURCE.lowest_rate + SOURCE.decode_rate
-    ladder_s = 9 * LADDER_CHUNK_S + (1 + 12 * 2.0) + (1 + 8 * upper_rate)
+    ladder_s = full * LADDER_CHUNK_S + (1 + 4 * rest * 2.0) + (1 + 8 * upper_rate)
     assert simulated.fleet.busy_s == pytest.approx(6 * (opening_s + ladder_s))
 
 
