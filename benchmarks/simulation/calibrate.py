@@ -12,13 +12,13 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 from benchmarks.first_segment import first_segments_s, wait_until_idle
 from benchmarks.machine import describe
+from benchmarks.simulation.instant import OPENING_S
 from benchmarks.simulation.quiet import Sample, measured
 from benchmarks.simulation.service_times import MEASURED, ServiceTimes, SourceTimes, as_document
 from benchmarks.simulation.workload import SIZES
@@ -40,8 +40,11 @@ from reelay.packager.domain.plan import Plan, make_plan
 from reelay.packager.domain.tasks import encode_task
 
 FILM_S, CLIP_S = 60, 20
-STEADY = 5
-"""The first segment measured of chunks elsewhere; it begins 3 s behind a keyframe."""
+STEADY, PREROLL_S = 5, 3.0
+"""First segment of chunks elsewhere, and how far it lies behind the keyframe that is decoded from:
+as much as on the average of films with a keyframe every 5 s, with half a second of pre-roll."""
+QUICK = 5
+"""Ladders of so many renditions are measured for 8 s, larger ones for 4 s."""
 CALLS = (2, 4, 16)
 UPLOADS = 5
 
@@ -78,6 +81,7 @@ class Bench:
     """Measures chunks of one source as an encoder makes them."""
 
     def __init__(self, path: Path, plan: Plan, samples: list[Sample]) -> None:
+        assert plan.source.video is not None
         settings = EncoderSettings(
             ffmpeg=ffmpeg_binary(), store_url="file:///nowhere", nats_url="nats://nowhere"
         )
@@ -86,7 +90,9 @@ class Bench:
         self._transcoder = FFmpegTranscoder(
             settings.ffmpeg, machine, limits(settings), _LocalFile(path), gate
         )
+        self._path = path
         self._plan = plan
+        self._name = f"{min(plan.source.video.width, plan.source.video.height)}p"
         self._samples = samples
         self.threads = machine.threads
         self.segments: list[EncodedSegment] = []
@@ -101,49 +107,52 @@ class Bench:
                 self.segments.append(segment)
                 marks.append(time.monotonic())
 
-        name = f"{self._plan.source.video and self._plan.source.video.height}p: {chunk.lane} "
-        name += f"{'+'.join(chunk.renditions)} {chunk.first}-{chunk.last}"
+        name = f"{self._name}: {chunk.lane} {'+'.join(chunk.renditions)} {chunk.first}-{chunk.last}"
         sample = await measured(name, work)
         self._samples.append(sample)
         return sample
 
     async def times(self) -> SourceTimes:
-        """Measure the chunks from which all others are told."""
+        """Measure the chunks from which all others are told.
+
+        The opening tells what starting costs and what a second of the lowest rung; a chunk
+        elsewhere begins with decoding from the keyframe before it.
+        """
         opening = opening_chunk(self._plan, {})
         assert opening is not None
         first = await self.chunk(opening)
         seen: dict[str, float] = {}
         for segment, mark in zip(self.segments, first.marks_s, strict=True):
             seen.setdefault(segment.rendition, mark)
-        names = opening.renditions
-        one = await self.chunk(Chunk(Lane.ONDEMAND, "software", names, STEADY, STEADY))
-        two = await self.chunk(Chunk(Lane.OPENING, "software", names, STEADY, STEADY + 1))
+        await self.chunk(Chunk(Lane.ONDEMAND, "software", opening.renditions, STEADY, STEADY))
         whole = tuple(r.name for r in self._plan.renditions)
-        ladder = await self.chunk(Chunk(Lane.LADDER, "software", whole, STEADY, STEADY))
-        lowest_rate = max(0.0, two.alone_s - one.alone_s) / 4
-        fixed_s = max(0.0, one.alone_s - 4 * lowest_rate)
+        last = STEADY + (1 if len(whole) <= QUICK else 0)
+        ladder = await self.chunk(Chunk(Lane.LADDER, "software", whole, STEADY, last))
+        decode = await self._decode_rate()
+        first_s = max(seen.values()) * first.alone_s / first.wall_s
+        lowest = (first.alone_s - first_s) / (OPENING_S - 1)
+        fixed_s = max(0.0, first_s - lowest) + PREROLL_S * decode
         return SourceTimes(
-            first_segment_s=max(seen.values()) * first.alone_s / first.wall_s,
+            first_segment_s=first_s,
             opening_s=first.alone_s,
             fixed_s=fixed_s,
-            decode_rate=0.0,
-            lowest_rate=lowest_rate,
-            ladder_rate=(ladder.alone_s - fixed_s) / 4,
+            decode_rate=decode,
+            lowest_rate=lowest,
+            ladder_rate=(ladder.alone_s - fixed_s) / (4 * (last - STEADY + 1)),
         )
 
+    async def _decode_rate(self) -> float:
+        """Return the seconds that decoding takes per second of video."""
+        argv = [ffmpeg_binary(), "-v", "error", "-threads", str(self.threads), "-t", "8",
+                "-i", str(self._path), "-map", "0:v:0", "-f", "null", "-"]  # fmt: skip
 
-async def decode_rate(path: Path, threads: int, samples: list[Sample], height: int) -> float:
-    """Return the seconds that decoding takes per second of video."""
-    argv = [ffmpeg_binary(), "-v", "error", "-threads", str(threads), "-t", "8", "-i", str(path),
-            "-map", "0:v:0", "-f", "null", "-"]  # fmt: skip
+        async def work(marks: list[float]) -> None:
+            process = await asyncio.create_subprocess_exec(*argv)
+            assert await process.wait() == 0
 
-    async def work(marks: list[float]) -> None:
-        process = await asyncio.create_subprocess_exec(*argv)
-        assert await process.wait() == 0
-
-    sample = await measured(f"{height}p: decoding 8 s", work)
-    samples.append(sample)
-    return sample.alone_s / 8
+        sample = await measured(f"{self._name}: decoding 8 s", work)
+        self._samples.append(sample)
+        return sample.alone_s / 8
 
 
 async def packaging(segments: list[EncodedSegment], samples: list[Sample]) -> tuple[float, float]:
@@ -196,9 +205,7 @@ async def encoders(samples: list[Sample]) -> tuple[dict[int, SourceTimes], int, 
         facts = await FFprobe(ffprobe_binary()).probe(str(path))
         bench = Bench(path, make_plan("calibration", facts, {}), samples)
         threads = bench.threads
-        found = await bench.times()
-        rate = await decode_rate(path, threads, samples, height)
-        sources[height] = SourceTimes(**{**asdict(found), "decode_rate": rate})
+        sources[height] = await bench.times()
         if height == 1080:
             call_s, segment_s = await packaging(bench.segments, samples)
         print(height, sources[height], *samples[-5:], sep="\n", flush=True)

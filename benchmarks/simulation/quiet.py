@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 QUIET_CORES = 0.15
-WAIT_S = 5.0
-TRIES = 8
+WAIT_S = 3.0
+TRIES = 3
 SHORT_S = 3.0
 """What takes longer is not tried again: no moment is quiet for so long on a shared machine."""
 
