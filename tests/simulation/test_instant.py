@@ -7,7 +7,6 @@ import pytest
 from benchmarks.simulation.fleet import LANES
 from benchmarks.simulation.instant import Instant
 from benchmarks.simulation.package import shape
-from benchmarks.simulation.service_times import load
 from benchmarks.simulation.workload import Video, Viewer, a_day
 from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import LADDER_SEGMENTS
@@ -115,7 +114,7 @@ def test_seek_to_where_nothing_is_takes_one_segment() -> None:
 
 
 def test_equal_seeds_give_equal_days_and_others_do_not() -> None:
-    times = load()
+    times = TIMES
 
     def simulate(seed: int) -> list[float]:
         return list(Instant(times, 3, a_day(times, 3, 0.5, seed), seed).run().ready)

@@ -4,11 +4,9 @@ from itertools import pairwise
 
 import pytest
 
-from benchmarks.simulation.service_times import load
 from benchmarks.simulation.whole_files import offered
 from benchmarks.simulation.workload import DAY_S, a_day, intensity
-
-TIMES = load()
+from tests.simulation.days import TIMES
 
 
 def test_equal_seeds_give_equal_uploads() -> None:
