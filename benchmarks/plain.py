@@ -9,6 +9,8 @@ from typing import Any
 
 from reelay.common.testing.media import ffmpeg_binary, shaka_binary
 
+AUDIO_OPTIONS = "-c:a aac -aac_coder fast -b:a 128k -ar 48000 -ac 2".split()
+
 
 def video_options(rendition: dict[str, Any], rules: dict[str, Any], gop: int) -> list[str]:
     """Return FFmpeg's options for one rung as the recipe has them."""
@@ -33,7 +35,7 @@ def ladder_cpu_s(source: Path, recipe: dict[str, Any]) -> float:
         for i, rung in enumerate(rungs):
             argv += ["-map", f"[v{i}]", *video_options(rung, recipe["video"], gop)]
             argv += [f"{folder}/{i}.mp4"]
-        argv += ["-map", "0:a:0", "-c:a", "aac", "-b:a", "128k", "-ar", "48000", "-ac", "2"]
+        argv += ["-map", "0:a:0", *AUDIO_OPTIONS]
         process = subprocess.Popen([*argv, f"{folder}/audio.mp4"])
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -59,8 +61,8 @@ def segment_s(source: Path, recipe: dict[str, Any], first_frame: int, frames: in
             [ffmpeg_binary(), "-v", "error", *seek, "-i", str(source), "-map", "0:v:0", "-vf",
              f"scale={rung['width']}:{rung['height']}", "-frames:v", str(frames),
              *video_options(rung, rules, 4 * round(rate)), "-movflags", flags, video,
-             "-map", "0:a:0", "-t", f"{frames / rate:.3f}", "-c:a", "aac", "-b:a", "128k",
-             "-ar", "48000", "-ac", "2", "-movflags", flags, audio],
+             "-map", "0:a:0", "-t", f"{frames / rate:.3f}", *AUDIO_OPTIONS,
+             "-movflags", flags, audio],
             check=True,
         )  # fmt: skip
         subprocess.run(

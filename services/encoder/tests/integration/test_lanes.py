@@ -162,7 +162,8 @@ async def test_pauses_change_no_byte(bench, begin: Begin, pid_of: Find, make_tas
         await asyncio.sleep(0.4)
         pause.cancel()
         await asyncio.sleep(0.2)
-    undisturbed = await bench.encode(video, make_task(video, segments=[25, 25, 50]))
+    task = make_task(video, segments=[25, 25, 50], lane=Lane.LADDER)
+    undisturbed = await bench.encode(video, task)
     assert [s.data for s in await work] == [s.data for s in undisturbed]
 
 

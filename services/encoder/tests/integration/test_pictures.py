@@ -5,6 +5,7 @@ from fractions import Fraction
 
 import pytest
 
+from reelay.common.commands import Lane
 from reelay.encoder.domain.cutting import EncodedSegment
 
 pytestmark = pytest.mark.integration
@@ -196,7 +197,8 @@ async def test_change_of_size_in_the_middle_keeps_the_timeline(media, make_task,
     listing.write_text(f"file '{large}'\nfile '{small}'\n")
     path = tmp_path / "changing.ts"
     media.run(*words(f"-f concat -safe 0 -i {listing} -c copy {path}"))
-    made = await bench.encode(path, make_task(path, "25", 0, [25, 50], demuxer="mpegts"))
+    task = make_task(path, "25", 0, [25, 50], demuxer="mpegts", lane=Lane.LADDER)
+    made = await bench.encode(path, task)
     assert shown(media, made) == [*range(50), *range(25)]
 
 

@@ -14,7 +14,7 @@ from reelay.common.commands import (
 )
 from reelay.encoder.adapters.source_reader import parse_range
 from reelay.encoder.domain.command import Machine, ffmpeg_arguments
-from reelay.encoder.domain.remainder import remainder
+from reelay.encoder.domain.remainder import remainder, runs
 from reelay.encoder.domain.source import ForbiddenSourceError, SourceInput, UnplayableTaskError
 
 MACHINE = Machine(threads=2, tonemap=True)
@@ -167,3 +167,35 @@ def test_remainder_asks_for_what_did_not_come():
 )
 def test_ranges(header, span):
     assert parse_range(header, 100) == span
+
+
+def opening() -> EncodeChunk:
+    numbers = ((1, 0, 30), (2, 30, 30), (3, 60, 60))
+    segments = [SegmentSpec(number=n, first_frame=f, frames=c) for n, f, c in numbers]
+    return task(lane=Lane.OPENING, segments=segments, audio_segments=segments)
+
+
+def test_first_segment_of_an_opening_is_a_run_by_itself():
+    chunk = opening()
+    first, rest = runs(chunk)
+    assert [s.number for s in (*first.segments, *first.audio_segments)] == [1, 1]
+    assert [*first.segments, *rest.segments] == chunk.segments
+    assert [*first.audio_segments, *rest.audio_segments] == chunk.audio_segments
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [
+        opening().model_copy(update={"lane": Lane.LADDER}),
+        task(lane=Lane.OPENING),
+        task(lane=Lane.OPENING, video=[], segments=[]),
+    ],
+    ids=["ladder", "ahead of a viewer", "sound alone"],
+)
+def test_other_chunks_are_one_run(chunk):
+    assert runs(chunk) == [chunk]
+
+
+def test_little_work_is_done_by_one_thread_and_much_by_all():
+    assert set(after(arguments(runs(opening())[0]), "-threads")) == {"1"}
+    assert set(after(arguments(task()), "-threads")) == {"2"}

@@ -15,12 +15,20 @@ log = structlog.get_logger()
 
 
 def run(
-    name: str, settings: ServiceSettings, main: Callable[[], Coroutine[Any, Any, None]]
+    name: str,
+    settings: ServiceSettings,
+    main: Callable[[], Coroutine[Any, Any, None]],
+    *,
+    starts_programs: bool = False,
 ) -> None:
-    """Configure logs and tracing for the service `name`, and run `main` to its end."""
+    """Configure logs and tracing for the service `name`, and run `main` to its end.
+
+    A service that `starts_programs` runs on asyncio's own loop: that one starts a program by vfork
+    within 1 ms, while uvloop forks and stands still for 9 ms in a process of 150 MB.
+    """
     configure_logging(name, settings.log_format, settings.log_level)
     configure_tracing(name, settings.otlp_endpoint)
-    uvloop.run(main())
+    (asyncio.run if starts_programs else uvloop.run)(main())
 
 
 @contextlib.asynccontextmanager

@@ -5,4 +5,4 @@ from reelay.encoder.bootstrap import main
 from reelay.encoder.settings import EncoderSettings
 
 settings = EncoderSettings()
-run("encoder", settings, lambda: main(settings))
+run("encoder", settings, lambda: main(settings), starts_programs=True)

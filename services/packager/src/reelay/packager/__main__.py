@@ -6,4 +6,4 @@ from reelay.packager.settings import PackagerSettings
 
 if __name__ == "__main__":
     settings = PackagerSettings()
-    run("packager", settings, lambda: main(settings))
+    run("packager", settings, lambda: main(settings), starts_programs=True)

@@ -1,6 +1,6 @@
 """What is stored of each package: noted, announced, and ended with an index when all is."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -43,27 +43,25 @@ class Bookkeeping:
         self._store = store
         self._dispatcher = dispatcher
 
-    async def plans(self, package_ids: Iterable[str]) -> dict[str, Plan]:
-        """Return the plans of those packages that are under way."""
-        async with self._outbox.transaction() as tx:
-            rows = [await repository.find(tx.session, name) for name in sorted(package_ids)]
-        return {
-            row.package_id: repository.plan_of(row)
-            for row in rows
-            if row is not None and row.state == repository.PLANNED
-        }
+    async def wanted(
+        self, batch: Sequence[SegmentReady]
+    ) -> tuple[list[SegmentReady], dict[str, Plan]]:
+        """Return those segments that are not stored yet, each once, and the plans of packages.
 
-    async def still_missing(self, batch: list[SegmentReady]) -> list[SegmentReady]:
-        """Return those segments that are not stored yet, each once."""
+        Segments of packages that are not under way any more are not wanted.
+        """
         fresh = {(r.package_id, r.rendition, r.number): r for r in batch}
+        plans: dict[str, Plan] = {}
         async with self._outbox.transaction() as tx:
-            for package_id in {r.package_id for r in batch}:
-                row = await repository.find(tx.session, package_id)
-                bits = repository.stored_bits(row) if row else {}
-                for key in [k for k in fresh if k[0] == package_id]:
-                    if bits.get(key[1], 0) >> (key[2] - 1) & 1:
-                        del fresh[key]
-        return list(fresh.values())
+            rows = [await repository.find(tx.session, name) for name in {k[0] for k in fresh}]
+        for row in rows:
+            if row is not None and row.state == repository.PLANNED:
+                plans[row.package_id] = repository.plan_of(row)
+                for name, bits in repository.stored_bits(row).items():
+                    for number in [k[2] for k in fresh if k[:2] == (row.package_id, name)]:
+                        if bits >> (number - 1) & 1:
+                            del fresh[row.package_id, name, number]
+        return [ready for ready in fresh.values() if ready.package_id in plans], plans
 
     async def note(self, stored: Sequence[StoredSegment]) -> None:
         """Note stored segments, announce them, dispatch what they make room for."""

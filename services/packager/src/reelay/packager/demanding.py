@@ -24,11 +24,13 @@ class Demanding:
         self._news = asyncio.Event()
 
     async def hear(self, demand: SegmentDemanded) -> None:
-        """Note a demand; one for a package without work to do costs nothing."""
+        """Note a demand; what is under way, or whose package has no work, costs nothing."""
         if demand.package_id not in self._dispatcher.under_way:
             return
         wanted = parse_path(demand.package_id, demand.path)
-        if wanted and self._board.hear(wanted, demand.viewer, time.monotonic()):
+        if wanted is None or self._dispatcher.opens_with(wanted):
+            return
+        if self._board.hear(wanted, demand.viewer, time.monotonic()):
             self._news.set()
 
     async def run(self) -> None:

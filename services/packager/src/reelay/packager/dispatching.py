@@ -60,6 +60,15 @@ class EncoderCensus:
         return max(1, len(self._seen))
 
 
+@dataclass(frozen=True)
+class _Opening:
+    """What an opening chunk contains, and how long nobody need ask for it."""
+
+    rendition_paths: frozenset[str]
+    last: int
+    until_s: float
+
+
 @dataclass
 class _Work:
     """What is known while chunks are chosen; grows with each that is announced."""
@@ -80,6 +89,13 @@ class _Work:
 
     def count(self, lane: Lane) -> int:
         return sum(task.lane == lane for task in self.tasks)
+
+    async def open(self, package_id: str) -> Chunk | None:
+        """Announce the opening chunk, and return it, unless it is made or under way."""
+        chunk = opening_chunk(self.plan(package_id), self.taken(package_id))
+        if chunk is not None:
+            await self.announce(package_id, chunk)
+        return chunk
 
     async def announce(self, package_id: str, chunk: Chunk) -> None:
         row = self.packages[package_id]
@@ -107,6 +123,35 @@ class Dispatcher:
         self._board = board
         self.under_way: set[str] = set()
         """Packages that had work to do when last looked at; demand for others costs nothing."""
+        self._openings: dict[str, _Opening] = {}
+
+    async def begin(self, tx: Transaction, row: PackageRow) -> bool:
+        """Announce the opening chunk of a package, and nothing else yet: nothing delays it then.
+
+        The rest is dispatched when its first segment is stored, or by the upkeep. False when there
+        is nothing to open with.
+        """
+        await repository.take_dispatch_lock(tx.session)
+        work = _Work(tx, {row.package_id: row}, await repository.tasks(tx.session))
+        chunk = await work.open(row.package_id)
+        self.under_way.add(row.package_id)
+        now_s = time.monotonic()
+        self._openings = {k: o for k, o in self._openings.items() if now_s < o.until_s}
+        if chunk is not None:
+            paths = frozenset(work.plan(row.package_id).rendition(r).path for r in chunk.renditions)
+            opening = _Opening(paths, chunk.last, now_s + OPENING_SOON_S)
+            self._openings[row.package_id] = opening
+        return chunk is not None
+
+    def opens_with(self, wanted: Wanted) -> bool:
+        """Tell whether a demanded segment comes with an opening that this replica just began."""
+        opening = self._openings.get(wanted.package_id)
+        return (
+            opening is not None
+            and time.monotonic() < opening.until_s
+            and wanted.rendition_path in opening.rendition_paths
+            and wanted.number <= opening.last
+        )
 
     async def dispatch(self, tx: Transaction) -> None:
         """Announce opening chunks at once, demanded ones and the ladder up to their windows."""
@@ -118,9 +163,7 @@ class Dispatcher:
         work = _Work(tx, {row.package_id: row for row in packages}, tasks)
         self.under_way = set(work.packages)
         for package_id in work.packages:
-            chunk = opening_chunk(work.plan(package_id), work.taken(package_id))
-            if chunk is not None:
-                await work.announce(package_id, chunk)
+            await work.open(package_id)
         await self._answer_demand(work)
         await self._fill_window(work)
         for lane in Lane:

@@ -44,7 +44,7 @@ class Planning:
     async def plan_package(self, request: PackageRequested) -> None:
         """Answer a request with PackagePlanned, or with TranscodeFailed and its reason.
 
-        Dispatching comes before the manifests are written: encoders start while they are.
+        The opening is dispatched before the manifests are written: it begins while they are.
         Repeated requests find what is there; a failed package is tried again.
         """
         try:
@@ -64,14 +64,15 @@ class Planning:
                 await self._store.delete(f"packages/{row.package_id}/{FAILED}")
             if created or revived:
                 await self._dispatcher.admit(tx, row)
-            if row.state == repository.PLANNED:
-                await self._dispatcher.dispatch(tx)
+            opens = row.state == repository.PLANNED and await self._dispatcher.begin(tx, row)
         promises = await self._write_promises(row.package_id, plan)
         async with self._outbox.transaction() as tx:
             for path, body in promises.items():
                 digest = hashlib.sha256(body).hexdigest()
                 await repository.insert_object(tx.session, row.package_id, path, len(body), digest)
             await self._announce(tx, request, row.package_id, plan)
+            if not opens:
+                await self._dispatcher.dispatch(tx)
         log.info("planned", package_id=row.package_id, segments=plan.segments_total)
 
     async def forget_video(self, deleted: VideoDeleted) -> None:

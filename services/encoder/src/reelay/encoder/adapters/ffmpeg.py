@@ -19,7 +19,7 @@ from reelay.encoder.domain.command import (
 )
 from reelay.encoder.domain.cutting import AudioCutter, Cutter, EncodedSegment, VideoCutter
 from reelay.encoder.domain.errors import FFmpegFailedError
-from reelay.encoder.domain.remainder import has_both, remainder
+from reelay.encoder.domain.remainder import has_both, remainder, runs
 from reelay.encoder.domain.source import SourceInput
 
 READ_BYTES = 256 * 1024
@@ -67,54 +67,50 @@ class FFmpegTranscoder:
 
     async def transcode(self, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
         """See handlers.Transcoder."""
+        with self.lanes.seat(task.lane) as seat:
+            await seat.turn()
+            for part in runs(task):
+                async with aclosing(self._transcode(seat, part)) as segments:
+                    async for segment in segments:
+                        yield segment
+
+    async def _transcode(self, seat: Seat, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
         if not task.audio_segments:  # a last segment may be too short for a frame of sound
             task = task.model_copy(update={"audio_rendition": None})
         check_task(task)
         rest = _Rest()
         async with self.sources.open(task.source.key) as source:
-            async for segment in self._make(task, source, rest):
+            async for segment in self._make(seat, task, source, rest):
                 yield segment
             if has_both(task):  # what is left of one may come without the other
                 for part in rest.take():
-                    async for segment in self._make(part, source, rest):
+                    async for segment in self._make(seat, part, source, rest):
                         yield segment
         for part in rest.take():
             log.warning("black and silence", task_id=str(task.task_id))
-            async for segment in self._make(part, None, rest):
+            async for segment in self._make(seat, part, None, rest):
                 yield replace(segment, warnings=(BLACK,))
         if rest.take():
             raise FFmpegFailedError("FFmpeg made not even black pictures and silence.", "")
 
     async def _make(
-        self, task: EncodeChunk, source: SourceInput | None, rest: "_Rest"
+        self, seat: Seat, task: EncodeChunk, source: SourceInput | None, rest: "_Rest"
     ) -> AsyncGenerator[EncodedSegment]:
         """Yield what one FFmpeg makes of a task; leave to `rest` what it did not."""
         cutters = _cutters(task)
-        async with aclosing(self._run(task, source, cutters)) as segments:
+        async with aclosing(self._run(seat, task, source, cutters)) as segments:
             async for segment in segments:
                 yield segment
         rest.parts += remainder(task, {each.rendition: each.missing() for each in cutters})
 
     async def _run(
-        self, task: EncodeChunk, source: SourceInput | None, cutters: Sequence[Cutter]
-    ) -> AsyncGenerator[EncodedSegment]:
-        """Run FFmpeg when its lane has a turn, and yield what it makes.
-
-        Raises FFmpegFailedError when it fails.
-        """
-        with self.lanes.seat(task.lane) as seat:
-            await seat.turn()
-            async with aclosing(self._run_in(seat, task, source, cutters)) as segments:
-                async for segment in segments:
-                    yield segment
-
-    async def _run_in(
         self,
         seat: Seat,
         task: EncodeChunk,
         source: SourceInput | None,
         cutters: Sequence[Cutter],
     ) -> AsyncGenerator[EncodedSegment]:
+        """Run FFmpeg and yield what it makes; raise FFmpegFailedError when it fails."""
         pipes = OutputPipes(len(cutters))
         try:
             urls = {

@@ -1,11 +1,24 @@
-"""What is left of a task when FFmpeg made only a part of it."""
+"""Parts of a task: one run of FFmpeg each, and what is left when FFmpeg made only a part."""
 
 from collections.abc import Mapping, Sequence
 
-from reelay.common.commands import EncodeChunk, SegmentSpec
+from reelay.common.commands import EncodeChunk, Lane, SegmentSpec
 
 Missing = Mapping[str, Sequence[SegmentSpec]]
 """Segments that did not come, by rendition."""
+
+
+def runs(task: EncodeChunk) -> list[EncodeChunk]:
+    """Return the parts of a task that one FFmpeg after the other makes.
+
+    The first segment of an opening is one by itself: x264 holds some 20 frames back until its input
+    ends, nearly as many as that segment has, and everybody waits for it.
+    """
+    if task.lane != Lane.OPENING or len(task.segments) < 2 or task.segments[0].number != 1:
+        return [task]
+    first = {"segments": task.segments[:1], "audio_segments": task.audio_segments[:1]}
+    rest = {"segments": task.segments[1:], "audio_segments": task.audio_segments[1:]}
+    return [task.model_copy(update=part) for part in (first, rest)]
 
 
 def remainder(task: EncodeChunk, missing: Missing) -> list[EncodeChunk]:

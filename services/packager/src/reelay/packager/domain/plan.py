@@ -29,7 +29,10 @@ RULES: dict[str, Any] = {
         "refs": REFERENCE_FRAMES, "bframes": 3, "vbv_init": 0.5, "bufsize_s": 1,
         "reorder": REORDER_FRAMES,
     },
-    "audio": {"codec": "aac-lc", "bitrate_bps": AUDIO_BITRATE_BPS, "rate_hz": 48000, "channels": 2},
+    "audio": {
+        "codec": "aac-lc", "coder": "fast", "bitrate_bps": AUDIO_BITRATE_BPS, "rate_hz": 48000,
+        "channels": 2,
+    },
 }  # fmt: skip
 """Constants of every recipe; a change here gives every package a new identity."""
 
