@@ -63,6 +63,13 @@ class Bookkeeping:
                             del fresh[row.package_id, name, number]
         return [ready for ready in fresh.values() if ready.package_id in plans], plans
 
+    def is_sound_of_pictures(self, ready: SegmentReady) -> bool:
+        """Tell whether a segment is the sound of a video, as far as this replica knows."""
+        plan = repository.known_plan(ready.package_id)
+        if plan is None or plan.audio_rendition is None or not plan.rungs:
+            return False
+        return ready.rendition == plan.audio_rendition.name
+
     async def note(self, stored: Sequence[StoredSegment]) -> None:
         """Note stored segments, announce them, dispatch what they make room for."""
         finished = []
@@ -75,10 +82,10 @@ class Bookkeeping:
                 await self._note_package(tx, row, list(group))
                 if row.segments_stored == row.segments_total:
                     finished.append(package_id)
-            await tx.session.flush()
-            await self._dispatcher.dispatch(tx)
         for package_id in finished:
             await self.complete(package_id)
+        async with self._outbox.transaction() as tx:  # by itself: viewers wait for the news above
+            await self._dispatcher.dispatch(tx)
 
     async def _note_package(
         self, tx: Transaction, row: PackageRow, stored: list[StoredSegment]

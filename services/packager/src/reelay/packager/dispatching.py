@@ -1,7 +1,7 @@
 """Fills the encoders: decides, under one lock, which chunks become work next.
 
-What is stored and what is under way is in PostgreSQL, and the decision is taken inside the
-transaction that changed it, so any replica may take it and a killed one loses nothing. What viewers
+What is stored and what is under way is in PostgreSQL, so any replica may decide at any time, and
+the upkeep makes up within a second for a decision that a killed one did not take. What viewers
 wait for is soft state that every replica hears and that repeats itself.
 """
 

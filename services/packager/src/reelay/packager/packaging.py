@@ -6,6 +6,7 @@ is delayed when little happens, and calls are few when much does.
 
 import asyncio
 import hashlib
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
@@ -27,6 +28,8 @@ from reelay.packager.domain.plan import REORDER_FRAMES, Plan, Rendition
 BATCH = 16
 LINGER_S = 0.5
 """How long ladder segments wait for each other, to share a call and a transaction."""
+PICTURE_SOON_S = 0.2
+"""How long sound that is waited for itself waits for the picture of the same chunk."""
 
 log = structlog.get_logger()
 
@@ -77,21 +80,30 @@ class Packaging:
     async def run(self) -> None:
         """Work off finished segments for ever; those that a viewer waits for on their own way."""
         await asyncio.gather(
-            self._work_off(self._urgent, linger_s=0.0),
-            self._work_off(self._patient, linger_s=LINGER_S),
+            self._work_off(self._urgent, self._urgent_linger_s),
+            self._work_off(self._patient, lambda jobs: LINGER_S),
         )
 
-    async def _work_off(self, queue: "asyncio.Queue[_Job]", linger_s: float) -> None:
+    async def _work_off(
+        self, queue: "asyncio.Queue[_Job]", linger_s: Callable[[list[_Job]], float]
+    ) -> None:
+        """Package what is queued, after waiting for more, as long as `linger_s` says in all."""
+        loop = asyncio.get_running_loop()
         while True:
             jobs = [await queue.get()]
-            due = asyncio.get_running_loop().time() + linger_s
+            began = loop.time()
             while len(jobs) < BATCH:
                 try:
-                    async with asyncio.timeout_at(due):
+                    async with asyncio.timeout_at(began + linger_s(jobs)):
                         jobs.append(await queue.get())
                 except TimeoutError:
                     break
             await self._attempt(jobs)
+
+    def _urgent_linger_s(self, jobs: list[_Job]) -> float:
+        """Return how long these wait: sound alone shows nothing, and its picture comes soon."""
+        alone = all(self._books.is_sound_of_pictures(job.ready) for job in jobs)
+        return PICTURE_SOON_S if alone else 0.0
 
     async def _attempt(self, jobs: list[_Job]) -> None:
         """Package jobs together; if that fails, each by itself, so that none spoils others."""

@@ -41,6 +41,11 @@ def plan_of(row: PackageRow) -> Plan:
     return plan
 
 
+def known_plan(package_id: str) -> Plan | None:
+    """Return a plan that was read before; None otherwise."""
+    return _known_plans.get(package_id)
+
+
 def stored_bits(row: PackageRow) -> dict[str, int]:
     """Return the stored segments of each rendition as bit sets."""
     return {name: int(bits, 16) for name, bits in row.stored.items()}
