@@ -50,6 +50,15 @@ def test_readiness_is_that_of_all_services(running: Any, eventually: Any) -> Non
     os.kill(running.main_process("encoder"), signal.SIGCONT)
 
 
+def test_readiness_can_only_be_read(running: Any) -> None:
+    for path in ("/readyz", "/healthz"):
+        connection = http.client.HTTPConnection("127.0.0.1", running.port, timeout=30)
+        connection.request("POST", path)
+        answer = connection.getresponse()
+        assert (answer.status, answer.headers["allow"]) == (405, "GET, HEAD"), path
+        connection.close()
+
+
 def test_events_are_passed_on_at_once(running: Any) -> None:
     with urllib.request.urlopen(running.url + "/api/v1/events", timeout=5) as stream:
         began = time.monotonic()

@@ -61,10 +61,27 @@ class TusClient:
         assert response.status_code == 201, response.text
         return response.headers["location"]
 
+    async def begin(self, **headers: object) -> httpx.Response:
+        """Begin an upload with any headers."""
+        return await self.http.post("/api/v1/uploads", headers=self.headers(**headers))
+
+    async def partial(self, data: bytes) -> str:
+        """Send a partial upload; return its path."""
+        response = await self.begin(Upload_Length=len(data), Upload_Concat="partial")
+        path: str = response.headers["location"]
+        assert (await self.patch(path, 0, data)).status_code == 204
+        return path
+
+    async def join(self, paths: list[str], **values: object) -> httpx.Response:
+        """Join partial uploads to a final one."""
+        return await self.begin(
+            Upload_Concat="final;" + " ".join(paths), Upload_Metadata=metadata(**values)
+        )
+
     async def patch(
-        self, path: str, offset: int, data: bytes | AsyncIterator[bytes]
+        self, path: str, offset: int, data: bytes | AsyncIterator[bytes], **more: object
     ) -> httpx.Response:
-        headers = self.headers(Upload_Offset=offset, Content_Type=OCTETS)
+        headers = self.headers(Upload_Offset=offset, Content_Type=OCTETS, **more)
         return await self.http.patch(path, headers=headers, content=data)
 
     async def head(self, path: str) -> httpx.Response:
@@ -78,16 +95,26 @@ class TusClient:
     async def delete(self, path: str) -> httpx.Response:
         return await self.http.delete(path, headers=self.headers())
 
-    def half_open(self, path: str, offset: int, announced: int, data: bytes) -> socket.socket:
+    def half_open(
+        self, path: str, offset: int, announced: int, data: bytes, **more: object
+    ) -> socket.socket:
         """Send the beginning of a PATCH over a raw connection and leave it open."""
         url = self.http.base_url
         connection = socket.create_connection((url.host, url.port or 80))
         fields = self.headers(
-            Host=url.host, Content_Type=OCTETS, Upload_Offset=offset, Content_Length=announced
+            Host=url.host,
+            Content_Type=OCTETS,
+            Upload_Offset=offset,
+            Content_Length=announced,
+            **more,
         )
         lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items())
         connection.sendall(f"PATCH {path} HTTP/1.1\r\n{lines}\r\n".encode() + data)
         return connection
+
+
+def checksum(algorithm: str, data: bytes) -> str:
+    return f"{algorithm} {base64.b64encode(hashlib.new(algorithm, data).digest()).decode()}"
 
 
 def id_of(path: str) -> UUID:

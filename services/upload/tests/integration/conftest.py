@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -69,11 +69,11 @@ class System:
         await asyncio.to_thread(self.program.start)
         await self.ready()
 
-    async def ready(self) -> None:
+    async def ready(self, url: str = "") -> None:
         report = "nobody listens"
         for _ in range(600):
             try:
-                response = await self.client.http.get("/readyz")
+                response = await self.client.http.get(f"{url}/readyz")
             except httpx.TransportError as error:
                 report = repr(error)
             else:
@@ -110,31 +110,54 @@ def store_url(tmp_path: Path, store_kind: str, request: pytest.FixtureRequest) -
 
 
 @pytest.fixture
-def service(
+def limit_file_bytes() -> int | None:
+    """How large a file the service may write (RLIMIT_FSIZE); to it, more is a full disk."""
+    return None
+
+
+@pytest.fixture
+def replica(
     nats: Program,
     database_url: str,
     store_url: str,
     tmp_path: Path,
     extra_settings: dict[str, str],
-) -> Iterator[Program]:
-    port = free_port()
-    settings = {
-        # Compiled modules are kept, whatever the caller prefers: each test starts the service.
-        "PYTHONDONTWRITEBYTECODE": "",
-        "UPLOAD_PORT": str(port),
-        "UPLOAD_NATS_URL": nats.url,
-        "UPLOAD_DATABASE_URL": database_url,
-        "UPLOAD_STORE_URL": store_url,
-        **extra_settings,
-    }
-    environment = [f"{name}={value}" for name, value in settings.items()]
-    argv = ["/usr/bin/env", *environment, sys.executable, "-m", "reelay.upload"]
-    program = Program(argv, port, f"http://127.0.0.1:{port}", tmp_path / "upload.log")
-    program.start()
-    yield program
-    program.kill()
-    if os.environ.get("SHOW_LOG"):
-        print(program.log.read_text())
+    limit_file_bytes: int | None,
+) -> Iterator[Callable[[], Program]]:
+    """Starts one replica of the service more, with the same settings but its port."""
+    started: list[Program] = []
+
+    def start() -> Program:
+        port = free_port()
+        settings = {
+            # Compiled modules are kept, whatever the caller prefers: each test starts the service.
+            "PYTHONDONTWRITEBYTECODE": "",
+            "UPLOAD_PORT": str(port),
+            "UPLOAD_NATS_URL": nats.url,
+            "UPLOAD_DATABASE_URL": database_url,
+            "UPLOAD_STORE_URL": store_url,
+            **extra_settings,
+        }
+        environment = [f"{name}={value}" for name, value in settings.items()]
+        argv = ["/usr/bin/env", *environment, sys.executable, "-m", "reelay.upload"]
+        if limit_file_bytes is not None:
+            argv = ["/usr/bin/prlimit", f"--fsize={limit_file_bytes}", *argv]
+        log = tmp_path / f"upload-{len(started)}.log"
+        program = Program(argv, port, f"http://127.0.0.1:{port}", log)
+        program.start()
+        started.append(program)
+        return program
+
+    yield start
+    for program in started:
+        program.kill()
+        if os.environ.get("SHOW_LOG"):
+            print(program.log.read_text())
+
+
+@pytest.fixture
+def service(replica: Callable[[], Program]) -> Program:
+    return replica()
 
 
 @pytest.fixture

@@ -17,10 +17,14 @@ from reelay.common.storage.port import read_all
 from reelay.common.tokens import Identity
 from reelay.upload.adapters.drafts import PostgresDrafts
 from reelay.upload.adapters.holding import PostgresHolding
+from reelay.upload.adapters.spool import FileSpool
 from reelay.upload.adapters.uploads import PostgresUploads
 from reelay.upload.bootstrap import wire_uploading
 from reelay.upload.domain.hold import Hold
+from reelay.upload.domain.limits import Limits
 from reelay.upload.domain.upload import State, Upload
+from reelay.upload.handlers.creation import NewUpload
+from reelay.upload.handlers.memory import PartMemory
 from reelay.upload.handlers.sweeping import Sweeping
 from reelay.upload.handlers.uploading import Uploading
 
@@ -33,6 +37,7 @@ pytestmark = [
 ]
 
 ADA = Identity("ada", frozenset({"upload"}))
+LIMITS = Limits()
 WEEK_S = 7 * 86400.0
 
 
@@ -82,6 +87,10 @@ class Bytes:
     def announced_bytes(self) -> int | None:
         return len(self.data)
 
+    @property
+    def all_came(self) -> bool:
+        return True
+
     async def blocks(self, hold: Hold) -> AsyncIterator[bytes]:
         for at in range(0, len(self.data), 3_000_000):
             yield self.data[at : at + 3_000_000]
@@ -98,10 +107,11 @@ class World:
     def process(self, fuse: Fuse | None = None) -> tuple[Uploading, PostgresHolding, Sweeping]:
         fuse = fuse or Fuse(10**9, after_effect=False)
         outbox = Outbox(self.database, Messaging("nats://127.0.0.1:1", "upload"))
-        uploads = fuse.wrap(PostgresUploads(self.database, outbox))
+        uploads = fuse.wrap(PostgresUploads(self.database, outbox, LIMITS))
         store = fuse.wrap(self.store)
         holding = PostgresHolding(self.url)
-        uploading = wire_uploading(store, uploads, PostgresDrafts(self.database), holding)
+        drafts, memory = PostgresDrafts(self.database), PartMemory(lambda: FileSpool(None))
+        uploading = wire_uploading(store, uploads, drafts, holding, LIMITS, memory)
         sweeping = Sweeping(store, uploads, holding, uploading, WEEK_S, 1.0)
         return uploading, holding, sweeping
 
@@ -144,7 +154,7 @@ async def test_upload_survives_a_crash_at_any_step(
     while crashed:
         data = movie(size_bytes, seed=step)
         uploading, holding, sweeping = world.process()
-        upload = await uploading.begin(ADA, len(data), "")
+        upload = await uploading.begin(ADA, NewUpload(len(data)))
         crashed = await send_until_crash(world, upload, data, Fuse(step, after_effect=after_effect))
 
         if step % 2:
@@ -169,7 +179,7 @@ async def test_sweep_finishes_an_upload_whose_client_never_returns(world: World)
     data = movie(PART + 1000)
     for step in range(100):
         uploading, holding, sweeping = world.process()
-        upload = await uploading.begin(ADA, len(data), "")
+        upload = await uploading.begin(ADA, NewUpload(len(data)))
         if not await send_until_crash(world, upload, data, Fuse(step, after_effect=False)):
             break
         await sweeping.sweep()
@@ -185,7 +195,7 @@ async def test_sweep_finishes_an_upload_whose_client_never_returns(world: World)
 async def test_other_bytes_after_a_crash_are_what_is_stored(world: World) -> None:
     ours, theirs = movie(50_000, seed=1), movie(50_000, seed=2)
     uploading, holding, _ = world.process()
-    upload = await uploading.begin(ADA, len(ours), "")
+    upload = await uploading.begin(ADA, NewUpload(len(ours)))
     await world.store.put(upload.source_key, ours)
     await uploading.receive(ADA, upload.id, 0, Bytes(theirs))
     await holding.close()
@@ -195,7 +205,7 @@ async def test_other_bytes_after_a_crash_are_what_is_stored(world: World) -> Non
 async def test_expired_upload_is_removed_with_its_bytes(world: World) -> None:
     data = movie(2 * PART)
     uploading, holding, sweeping = world.process()
-    upload = await uploading.begin(ADA, len(data), "")
+    upload = await uploading.begin(ADA, NewUpload(len(data)))
     await uploading.receive(ADA, upload.id, 0, Bytes(data[: PART + 1000]))
     await sweeping.sweep()
     assert await world.keys() != []
@@ -214,7 +224,7 @@ async def test_upload_whose_parts_were_swept_ends_instead_of_failing_for_ever(
 ) -> None:
     data = movie(3 * PART)
     uploading, holding, _ = world.process()
-    upload = await uploading.begin(ADA, len(data), "")
+    upload = await uploading.begin(ADA, NewUpload(len(data)))
     found = await uploading.receive(ADA, upload.id, 0, Bytes(data[: PART + 1000]))
     assert found.attempt is not None
     await world.store.abort_parts(upload.source_key, found.attempt)

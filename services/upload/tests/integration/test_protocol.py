@@ -16,7 +16,16 @@ async def test_options_say_what_the_server_can_do(system: System) -> None:
     assert response.status_code == 204
     assert response.headers["tus-version"] == "1.0.0"
     extensions = response.headers["tus-extension"].split(",")
-    assert {"creation", "creation-with-upload", "termination"} <= set(extensions)
+    assert set(extensions) == {
+        "creation",
+        "creation-with-upload",
+        "creation-defer-length",
+        "termination",
+        "expiration",
+        "checksum",
+        "concatenation",
+    }
+    assert response.headers["tus-checksum-algorithm"] == "sha1,sha256"
     assert response.headers["tus-max-size"] == str(MAX_ASSET_BYTES)
 
 

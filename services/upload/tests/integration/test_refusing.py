@@ -5,8 +5,8 @@ from uuid import uuid4
 
 import pytest
 
-from reelay.common.events import AssetUploaded, AssetUploadTerminated, VideoDeleted
-from reelay.common.identity import MAX_ASSET_BYTES
+from reelay.common.events import AssetUploaded, AssetUploadTerminated, VideoDeleted, VideoDrafted
+from reelay.common.identity import MAX_ASSET_BYTES, new_id
 
 from .client import OCTETS, PART, TusClient, id_of, movie
 from .conftest import BOTH_STORES, System
@@ -62,7 +62,13 @@ async def test_empty_file_is_refused(system: System) -> None:
 async def test_file_beyond_the_limit_is_refused(system: System) -> None:
     assert (await system.client.post(MAX_ASSET_BYTES)).status_code == 201
     assert (await system.client.post(MAX_ASSET_BYTES + 1)).status_code == 413
-    assert (await system.client.post(10**19)).status_code == 400
+    for size_bytes in (99999999999999999999, 10**3000):
+        response = await system.client.post(size_bytes)
+        assert response.status_code == 413
+        assert (
+            response.json()["detail"]
+            == f"Files may have at most {MAX_ASSET_BYTES} bytes (78.1 GiB)."
+        )
 
 
 async def test_bytes_beyond_the_announced_length_are_not_kept(system: System) -> None:
@@ -118,8 +124,13 @@ async def test_other_protocol_version_is_refused(system: System) -> None:
         ({}, 400),
         ({"Upload-Length": "-1"}, 400),
         ({"Upload-Length": "1e3"}, 400),
-        ({"Upload-Defer-Length": "1"}, 400),
-        ({"Upload-Length": "10", "Upload-Concat": "partial"}, 400),
+        ({"Upload-Defer-Length": "2"}, 400),
+        ({"Upload-Defer-Length": "1", "Upload-Length": "10"}, 400),
+        ({"Upload-Length": "10", "Upload-Concat": "parts"}, 400),
+        ({"Upload-Concat": "final;"}, 400),
+        ({"Upload-Concat": "final;/api/v1/videos/018f0000-0000-7000-8000-000000000000"}, 400),
+        ({"Upload-Concat": "final;http://[", "Upload-Length": "10"}, 400),
+        ({"Upload-Concat": "final;/api/v1/uploads/018f0000-0000-7000-8000-000000000000"}, 409),
         ({"Upload-Length": "10", "Upload-Metadata": "filename %%%"}, 400),
         ({"Upload-Length": "10", "Upload-Metadata": "video_id bm90LWEtdXVpZA=="}, 422),
     ],
@@ -133,9 +144,19 @@ async def test_creation_that_makes_no_sense_is_refused(
     assert response.status_code == status, response.text
 
 
-async def test_unknown_video_is_refused_after_a_moment(system: System) -> None:
+async def test_unknown_video_is_refused(system: System) -> None:
     response = await system.client.post(5000, video_id=uuid4())
     assert (response.status_code, response.json()["type"]) == (422, "unknown-video")
+
+
+async def test_draft_whose_news_is_late_is_waited_for_and_then_asked_for_again(
+    system: System,
+) -> None:
+    video_id = new_id()
+    sooner = await system.client.post(5000, video_id=video_id)
+    assert (sooner.status_code, sooner.json()["type"]) == (503, "draft-not-heard-of")
+    await system.messaging.publish(VideoDrafted(video_id=video_id, owner_id="ada", title="Late"))
+    assert (await system.client.post(5000, video_id=video_id)).status_code == 201
 
 
 async def test_upload_to_a_deleted_video_is_refused(system: System) -> None:

@@ -23,7 +23,8 @@ def test_offset_tells_the_part_and_the_tail(
 ) -> None:
     upload = Upload(uuid4(), "ada", 3 * PART_SIZE_BYTES).moved_to(offset_bytes)
     assert (upload.next_part, upload.tail_bytes) == (next_part, tail_bytes)
-    assert upload.remaining_bytes == 3 * PART_SIZE_BYTES - offset_bytes
+    assert upload.has_room_for(3 * PART_SIZE_BYTES - offset_bytes)
+    assert not upload.has_room_for(3 * PART_SIZE_BYTES - offset_bytes + 1)
 
 
 def test_attempt_is_kept_and_tail_is_replaced() -> None:

@@ -23,13 +23,13 @@ class ReelayError(Exception):
 class PermanentError(ReelayError):
     """This can never succeed, however often it is tried."""
 
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    status: int = HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 class TransientError(ReelayError):
     """This may succeed when it is tried again."""
 
-    status = HTTPStatus.SERVICE_UNAVAILABLE
+    status: int = HTTPStatus.SERVICE_UNAVAILABLE
 
 
 class OutageError(TransientError):

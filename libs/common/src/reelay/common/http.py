@@ -5,6 +5,7 @@ import contextlib
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
+from http.client import responses
 from typing import Any, Literal
 
 import structlog
@@ -24,6 +25,7 @@ from reelay.common.errors import OutageError, ReelayError
 Check = Callable[[], Awaitable[None]]
 CHECK_TIMEOUT_S = 2.0
 STOP_TIMEOUT_S = 5.0
+READING = ["GET", "HEAD"]
 
 log = structlog.get_logger()
 
@@ -33,7 +35,7 @@ stopping = asyncio.Event()
 
 def problem(status: int, detail: str, *, kind: str = "about:blank") -> dict[str, Any]:
     """Return the members of a problem document (RFC 9457, section 3.1)."""
-    title = HTTPStatus(status).phrase
+    title = responses.get(status, "Error")  # tus has statuses of its own
     return {"type": kind, "title": title, "status": status, "detail": detail}
 
 
@@ -62,16 +64,16 @@ def create_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     app.add_exception_handler(InterfaceError, _on_outage)
     app.add_exception_handler(Exception, _on_bug)
 
-    @app.get("/healthz", include_in_schema=False)
+    @app.api_route("/healthz", methods=READING, include_in_schema=False)
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
-    @app.get("/readyz", include_in_schema=False)
+    @app.api_route("/readyz", methods=READING, include_in_schema=False)
     async def readyz() -> JSONResponse:
         ready, report = await readiness(checks)
         return JSONResponse(report, status_code=200 if ready else 503)
 
-    @app.get("/metrics", include_in_schema=False)
+    @app.api_route("/metrics", methods=READING, include_in_schema=False)
     async def metrics() -> Response:
         return Response(generate_latest(), headers={"content-type": CONTENT_TYPE_LATEST})
 
@@ -135,7 +137,7 @@ async def _on_reelay_error(_: Request, error: Exception) -> JSONResponse:
 
 async def _on_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    headers = dict(error.headers or {})
+    headers = {name.lower(): value for name, value in (error.headers or {}).items()}
     detail = str(error.detail)
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = ", ".join(sorted(_methods(request)))

@@ -33,7 +33,7 @@ async def serve(port: int, ask: Callable[[], Awaitable[Report]]) -> asyncio.Serv
             async with asyncio.timeout(REQUEST_TIMEOUT_S):
                 head = await reader.readuntil(b"\r\n\r\n")
                 method, path = head.split(b" ", 2)[:2]
-                status, body = await _answer(path.partition(b"?")[0], ask)
+                status, body = await _answer(method, path.partition(b"?")[0], ask)
                 writer.write(_response(status, body, with_body=method != b"HEAD"))
                 await writer.drain()
         except (OSError, ValueError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
@@ -45,21 +45,26 @@ async def serve(port: int, ask: Callable[[], Awaitable[Report]]) -> asyncio.Serv
 
 
 async def _answer(
-    path: bytes, ask: Callable[[], Awaitable[Report]]
+    method: bytes, path: bytes, ask: Callable[[], Awaitable[Report]]
 ) -> tuple[HTTPStatus, Mapping[str, object]]:
+    if path not in (b"/healthz", b"/readyz"):
+        return HTTPStatus.NOT_FOUND, {"title": "Not Found", "status": 404}
+    if method not in (b"GET", b"HEAD"):
+        return HTTPStatus.METHOD_NOT_ALLOWED, {"title": "Method Not Allowed", "status": 405}
     if path == b"/healthz":
         return HTTPStatus.OK, {"status": "ok"}
-    if path != b"/readyz":
-        return HTTPStatus.NOT_FOUND, {"title": "Not Found", "status": 404}
     parts = await ask()
     return (HTTPStatus.OK if all_ready(parts) else HTTPStatus.SERVICE_UNAVAILABLE), parts
 
 
 def _response(status: HTTPStatus, body: Mapping[str, object], *, with_body: bool) -> bytes:
-    kind = "application/problem+json" if status == HTTPStatus.NOT_FOUND else "application/json"
+    refused = status in (HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED)
+    kind = "application/problem+json" if refused else "application/json"
+    allow = "Allow: GET, HEAD\r\n" if status == HTTPStatus.METHOD_NOT_ALLOWED else ""
     payload = json.dumps(body).encode()
     head = (
         f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: {kind}\r\n"
-        f"Content-Length: {len(payload)}\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n"
+        f"Content-Length: {len(payload)}\r\n{allow}"
+        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
     )
     return head.encode() + (payload if with_body else b"")

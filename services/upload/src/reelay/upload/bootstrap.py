@@ -10,14 +10,22 @@ from reelay.common.outbox import Outbox
 from reelay.common.service import background
 from reelay.common.storage import ObjectStore, open_store
 from reelay.common.tokens import TokenVerifier
+from reelay.upload.adapters import wanted
 from reelay.upload.adapters.drafts import PostgresDrafts
 from reelay.upload.adapters.holding import PostgresHolding
+from reelay.upload.adapters.spool import FileSpool
 from reelay.upload.adapters.uploads import PostgresUploads
+from reelay.upload.domain.limits import Limits
+from reelay.upload.domain.ports import Drafts, Holding, Uploads
 from reelay.upload.entrypoints.events import SERVICE, listen
 from reelay.upload.entrypoints.http import UploadEndpoints, add_uploads
 from reelay.upload.handlers.completion import Completion
 from reelay.upload.handlers.creation import Creation
 from reelay.upload.handlers.drafting import Drafting
+from reelay.upload.handlers.joining import Joining
+from reelay.upload.handlers.memory import PartMemory
+from reelay.upload.handlers.part_queue import Means
+from reelay.upload.handlers.receiving import Receiving
 from reelay.upload.handlers.sweeping import Sweeping
 from reelay.upload.handlers.tidying import Tidying
 from reelay.upload.handlers.uploading import Uploading
@@ -37,9 +45,13 @@ async def main(settings: UploadSettings) -> None:
         stack.push_async_callback(holding.close)
 
         drafts = PostgresDrafts(database)
-        uploads = PostgresUploads(database, outbox)
-        uploading = wire_uploading(store, uploads, drafts, holding)
+        limits = Limits(settings.max_size_bytes, settings.quota_bytes, settings.max_unfinished)
+        uploads = PostgresUploads(database, outbox, limits)
+        memory = PartMemory(lambda: FileSpool(settings.spool_dir))
+        uploading = wire_uploading(store, uploads, drafts, holding, limits, memory)
+        stack.push_async_callback(uploading.joining.close)
         listen(messaging, Drafting(drafts))
+        wanted.connect(holding, messaging)
         stack.push_async_callback(messaging.stop)
         await messaging.start()
 
@@ -56,12 +68,25 @@ async def main(settings: UploadSettings) -> None:
 
 
 def wire_uploading(
-    store: ObjectStore, uploads: PostgresUploads, drafts: PostgresDrafts, holding: PostgresHolding
+    store: ObjectStore,
+    uploads: Uploads,
+    drafts: Drafts,
+    holding: Holding,
+    limits: Limits,
+    memory: PartMemory,
 ) -> Uploading:
     """Return the use cases over these adapters."""
     tidying = Tidying(store, uploads)
-    completion = Completion(store, uploads, tidying)
-    return Uploading(store, uploads, holding, Creation(drafts, uploads), completion, tidying)
+    completion = Completion(store, uploads, tidying, memory)
+    receiving = Receiving(Means(store, uploads, memory), limits, completion, tidying)
+    return Uploading(
+        uploads,
+        holding,
+        limits,
+        Creation(drafts, uploads, limits),
+        receiving,
+        Joining(store, uploads, holding, receiving),
+    )
 
 
 def endpoints(

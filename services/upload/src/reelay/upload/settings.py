@@ -1,8 +1,9 @@
 """Settings of the upload service."""
 
-from pydantic import Field
+from pydantic import DirectoryPath, Field
 from pydantic_settings import SettingsConfigDict
 
+from reelay.common.identity import MAX_ASSET_BYTES
 from reelay.common.settings import DatabaseSettings
 
 DAY_S = 86400.0
@@ -19,6 +20,21 @@ class UploadSettings(DatabaseSettings):
     )
     stall_limit_s: float = Field(
         default=60.0, gt=0, description="a request that sends no byte for so long is ended"
+    )
+    max_size_bytes: int = Field(
+        default=MAX_ASSET_BYTES,
+        gt=0,
+        le=MAX_ASSET_BYTES,
+        description="most bytes of one file",
+    )
+    quota_bytes: int | None = Field(
+        default=None, ge=0, description="most bytes of one user's files together; unset: no limit"
+    )
+    max_unfinished: int | None = Field(
+        default=1000, ge=1, description="most unfinished uploads of one user at a time"
+    )
+    spool_dir: DirectoryPath | None = Field(
+        default=None, description="folder for bytes on their way; unset: the system's"
     )
     sweep_interval_s: float = Field(
         default=3600.0, gt=0, description="time between two sweeps for expired uploads"

@@ -3,6 +3,7 @@
 import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
 
@@ -37,6 +38,9 @@ class StoreUnavailableError(TransientError):
 
 class StoreFullError(StoreUnavailableError):
     """The object store has no room left; free some, or give it more."""
+
+    status = HTTPStatus.INSUFFICIENT_STORAGE
+    problem = "store-full"
 
 
 @dataclass(frozen=True)

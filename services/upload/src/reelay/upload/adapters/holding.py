@@ -1,12 +1,13 @@
 """Holds of uploads across replicas: PostgreSQL advisory locks of one connection per process.
 
-The server releases them with the connection, so a killed process holds nothing. If the connection
-breaks under a living process, its requests may go on; then the conditional updates of the rows and
-the tags of the parts keep an upload whole.
+The server releases them with the connection, so a killed process holds nothing; that of a machine
+which vanished is found dead by keepalives within seconds. If the connection breaks under a living
+process, its requests may go on; then the conditional updates of the rows and the tags of the parts
+keep an upload whole.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
@@ -20,13 +21,27 @@ from reelay.upload.domain.hold import Hold
 PATIENCE_S = 2.0
 """How long a request waits for another to let go."""
 POLL_S = 0.05
+ASK_EVERY_S = 0.4
+"""How often the replica that holds an upload is asked to give way: it does so only when its client
+was silent for STALLED_AFTER_S, which may happen while we wait."""
 CONNECT_TIMEOUT_S = 5
+KEEPALIVES = b"""SELECT set_config('tcp_keepalives_idle', '3', false),
+    set_config('tcp_keepalives_interval', '1', false),
+    set_config('tcp_keepalives_count', '3', false)"""
+"""The server looks after 3 s of silence, and gives a client up after 3 looks without answer."""
 
 log = structlog.get_logger()
 
 
 class DatabaseSilentError(OutageError):
     """The database does not answer."""
+
+
+Ask = Callable[[UUID, bool], Awaitable[None]]
+
+
+async def _ask_nobody(upload_id: UUID, urgent: bool) -> None:
+    """There is one replica."""
 
 
 class PostgresHolding:
@@ -37,6 +52,7 @@ class PostgresHolding:
         self._held: dict[UUID, Hold] = {}
         self._turn = asyncio.Lock()
         self._connection: psycopg.AsyncConnection | None = None
+        self.ask_others: Ask = _ask_nobody
 
     @asynccontextmanager
     async def hold(self, upload_id: UUID, *, urgent: bool = False) -> AsyncIterator[Hold]:
@@ -52,14 +68,30 @@ class PostgresHolding:
 
     async def settled(self, upload_id: UUID) -> None:
         """See Holding."""
-        deadline = asyncio.get_running_loop().time() + PATIENCE_S
-        while asyncio.get_running_loop().time() < deadline:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        asked_s = start - ASK_EVERY_S
+        while loop.time() < start + PATIENCE_S:
             holder = self._held.get(upload_id)
-            if holder is None or holder.receives:
+            if holder is None:
+                if not await self._held_elsewhere(upload_id):
+                    return
+                if loop.time() >= asked_s + ASK_EVERY_S:
+                    asked_s = loop.time()
+                    await self.ask_others(upload_id, False)
+                await asyncio.sleep(POLL_S)
+            elif holder.receives:
                 return
-            if holder.stalled:
-                holder.let_go()
-            await _released(holder)
+            else:
+                if holder.stalled:
+                    holder.let_go()
+                await _released(holder)
+
+    def give_way(self, upload_id: UUID, *, urgent: bool) -> None:
+        """Ask this process's request on an upload to let go, if it is stalled or that is urgent."""
+        holder = self._held.get(upload_id)
+        if holder is not None and (urgent or holder.stalled):
+            holder.let_go()
 
     def let_all_go(self) -> None:
         """Ask every request to keep what it has and end: the process is about to stop."""
@@ -72,27 +104,41 @@ class PostgresHolding:
             await self._connection.close()
 
     async def _acquire(self, upload_id: UUID, *, urgent: bool) -> Hold:
-        deadline = asyncio.get_running_loop().time() + PATIENCE_S
+        loop = asyncio.get_running_loop()
+        deadline, asked_s = loop.time() + PATIENCE_S, loop.time() - ASK_EVERY_S
         while True:
             holder = self._held.get(upload_id)
             if holder is None:
-                # Taken before the first await, so that no other request of this process may.
-                hold = self._held[upload_id] = Hold()
-                locked = False
-                try:
-                    locked = await self._lock(upload_id)
-                finally:
-                    if not locked:
-                        self._release(upload_id, hold)
-                if locked:
+                if hold := await self._try(upload_id):
                     return hold
+                if loop.time() >= asked_s + ASK_EVERY_S:
+                    asked_s = loop.time()
+                    await self.ask_others(upload_id, urgent)
                 await asyncio.sleep(POLL_S)
             else:
-                if urgent or holder.stalled:
-                    holder.let_go()
+                self.give_way(upload_id, urgent=urgent)
                 await _released(holder)
-            if asyncio.get_running_loop().time() > deadline:
+            if loop.time() > deadline:
                 raise UploadLockedError
+
+    async def _try(self, upload_id: UUID) -> Hold | None:
+        # Taken before the first await, so that no other request of this process may.
+        hold = self._held[upload_id] = Hold()
+        locked = False
+        try:
+            locked = await self._lock(upload_id)
+        finally:
+            if not locked:
+                self._release(upload_id, hold)
+        return hold if locked else None
+
+    async def _held_elsewhere(self, upload_id: UUID) -> bool:
+        if hold := await self._try(upload_id):
+            try:
+                await asyncio.shield(self._unlock(upload_id))
+            finally:
+                self._release(upload_id, hold)
+        return hold is None
 
     def _release(self, upload_id: UUID, hold: Hold) -> None:
         del self._held[upload_id]
@@ -126,6 +172,7 @@ class PostgresHolding:
         self._connection = await psycopg.AsyncConnection.connect(
             self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
         )
+        await self._connection.execute(KEEPALIVES)
         return self._connection
 
 

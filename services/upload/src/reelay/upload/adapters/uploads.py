@@ -1,21 +1,23 @@
 """The uploads in PostgreSQL, each change with its announcement."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import asdict, replace
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.common.database import Database
 from reelay.common.events import AssetUploaded, AssetUploadStarted, AssetUploadTerminated
-from reelay.common.outbox import Outbox
-from reelay.upload.adapters.tables import ASSETS, UPLOAD_PARTS, UPLOADS
+from reelay.common.outbox import Outbox, Transaction
+from reelay.upload.adapters.assets import claim_asset
+from reelay.upload.adapters.joins import bind, bound, end_bound
+from reelay.upload.adapters.rows import as_it_stands, new_row, upload_of
+from reelay.upload.adapters.tables import UPLOAD_PARTS, UPLOADS
+from reelay.upload.adapters.usage import check_usage
 from reelay.upload.domain.errors import OvertakenError, UploadMissingError
-from reelay.upload.domain.upload import Part, State, Upload
+from reelay.upload.domain.limits import Limits
+from reelay.upload.domain.upload import Kind, Part, State, Upload
 
 BATCH = 100
 
@@ -23,9 +25,10 @@ BATCH = 100
 class PostgresUploads:
     """Implements Uploads."""
 
-    def __init__(self, database: Database, outbox: Outbox) -> None:
+    def __init__(self, database: Database, outbox: Outbox, limits: Limits) -> None:
         self._database = database
         self._outbox = outbox
+        self._limits = limits
 
     async def find(self, upload_id: UUID) -> Upload:
         """See Uploads."""
@@ -34,37 +37,37 @@ class PostgresUploads:
             row = (await session.execute(query)).first()
         if row is None:
             raise UploadMissingError
-        return _upload(row)
+        return upload_of(row)
 
     async def begin(self, upload: Upload) -> Upload:
         """See Uploads."""
-        statement = sa.insert(UPLOADS).values(
-            id=upload.id,
-            owner_id=upload.owner_id,
-            video_id=upload.video_id,
-            filename=upload.filename,
-            metadata=upload.metadata,
-            size_bytes=upload.size_bytes,
-            state=upload.state,
-        )
         async with self._outbox.transaction() as transaction:
-            done = await transaction.session.execute(statement.returning(UPLOADS.c.updated_at))
-            await transaction.announce(
-                AssetUploadStarted(
-                    upload_id=upload.id,
-                    video_id=upload.video_id,
-                    filename=upload.filename,
-                    size_bytes=upload.size_bytes,
-                ),
-                message_id=f"upload-started:{upload.id}",
-            )
+            session, more = transaction.session, upload.size_bytes or 0
+            await check_usage(session, self._limits, upload.owner_id, more, begins=True)
+            done = await session.execute(new_row(upload).returning(UPLOADS.c.updated_at))
+            if not upload.is_partial:
+                await _announce_start(transaction, upload)
         return replace(upload, updated_at=done.scalar_one())
 
-    async def advance(self, before: Upload, after: Upload, part: Part | None = None) -> Upload:
+    async def begin_final(self, upload: Upload, partial_ids: Sequence[UUID]) -> Upload:
+        """See Uploads."""
+        async with self._outbox.transaction() as transaction:
+            bound_to, new = await bind(transaction.session, self._limits, upload, partial_ids)
+            if new:
+                await _announce_start(transaction, bound_to)
+        return bound_to
+
+    async def partials(self, final_id: UUID) -> list[Upload]:
+        """See Uploads."""
+        async with self._database.transaction() as session:
+            return await bound(session, final_id)
+
+    async def advance(self, before: Upload, after: Upload, *parts: Part) -> Upload:
         """See Uploads."""
         change = (
-            _as_it_stands(before)
+            as_it_stands(before)
             .values(
+                size_bytes=after.size_bytes,
                 offset_bytes=after.offset_bytes,
                 tail_key=after.tail_key,
                 attempt=after.attempt,
@@ -74,14 +77,16 @@ class PostgresUploads:
             .returning(UPLOADS.c.updated_at)
         )
         async with self._database.transaction() as session:
+            if before.size_bytes is None:
+                more = (after.size_bytes or after.offset_bytes) - before.offset_bytes
+                await check_usage(session, self._limits, before.owner_id, more, begins=False)
             row = (await session.execute(change)).first()
             if row is None:
                 raise OvertakenError
-            if part is not None:
+            if parts:
                 await session.execute(
-                    sa.insert(UPLOAD_PARTS).values(
-                        upload_id=after.id, number=part.number, digest=part.digest, tag=part.tag
-                    )
+                    sa.insert(UPLOAD_PARTS),
+                    [{"upload_id": after.id, **asdict(part)} for part in parts],
                 )
         return replace(after, updated_at=row.updated_at)
 
@@ -96,12 +101,13 @@ class PostgresUploads:
 
     async def finish(
         self, upload: Upload, asset_id: str, still_stored: Callable[[str], Awaitable[bool]]
-    ) -> str:
+    ) -> tuple[Upload, list[Upload]]:
         """See Uploads."""
+        assert upload.size_bytes is not None
         async with self._outbox.transaction() as transaction:
             session = transaction.session
-            kept_key = await _claim_asset(session, upload, asset_id, still_stored)
-            change = _as_it_stands(upload).values(
+            kept_key = await claim_asset(session, upload, asset_id, still_stored)
+            change = as_it_stands(upload).values(
                 state=State.COMPLETE,
                 offset_bytes=upload.size_bytes,
                 tail_key=None,
@@ -110,8 +116,10 @@ class PostgresUploads:
                 kept_key=kept_key,
                 updated_at=sa.func.now(),
             )
-            if (await session.execute(change.returning(UPLOADS.c.id))).first() is None:
+            done = (await session.execute(change.returning(UPLOADS))).first()
+            if done is None:
                 raise OvertakenError
+            joined = await end_bound(session, upload, State.JOINED)
             await transaction.announce(
                 AssetUploaded(
                     upload_id=upload.id,
@@ -123,25 +131,44 @@ class PostgresUploads:
                 ),
                 message_id=f"uploaded:{upload.id}",
             )
-        return kept_key
+        return upload_of(done), joined
 
-    async def end(self, upload: Upload, state: State, refusal: str | None = None) -> bool:
+    async def note_stored(self, upload: Upload) -> Upload:
+        """See Uploads."""
+        change = as_it_stands(upload).values(
+            state=State.STORED,
+            offset_bytes=upload.size_bytes,
+            tail_key=None,
+            updated_at=sa.func.now(),
+        )
+        async with self._database.transaction() as session:
+            row = (await session.execute(change.returning(UPLOADS))).first()
+        if row is None:
+            raise OvertakenError
+        return upload_of(row)
+
+    async def end(self, upload: Upload, state: State, refusal: str | None = None) -> list[Upload]:
         """See Uploads."""
         change = sa.update(UPLOADS).where(
-            UPLOADS.c.id == upload.id, UPLOADS.c.state == State.RECEIVING
+            UPLOADS.c.id == upload.id,
+            UPLOADS.c.state.in_([State.RECEIVING, State.STORED]),
+            UPLOADS.c.final_id.is_(None),
         )
         change = change.values(state=state, refusal=refusal, updated_at=sa.func.now())
         async with self._outbox.transaction() as transaction:
-            done = await transaction.session.execute(change.returning(UPLOADS.c.id))
-            if done.first() is None:
-                return False
-            await transaction.announce(
-                AssetUploadTerminated(
-                    upload_id=upload.id, video_id=upload.video_id, reason=refusal
-                ),
-                message_id=f"upload-terminated:{upload.id}",
-            )
-        return True
+            session = transaction.session
+            ended = (await session.execute(change.returning(UPLOADS))).first()
+            if ended is None:
+                return []
+            bound_to_it = await end_bound(session, upload, State.TERMINATED)
+            if not upload.is_partial:
+                await transaction.announce(
+                    AssetUploadTerminated(
+                        upload_id=upload.id, video_id=upload.video_id, reason=refusal
+                    ),
+                    message_id=f"upload-terminated:{upload.id}",
+                )
+        return [upload_of(ended), *bound_to_it]
 
     async def tidied(self, upload: Upload) -> None:
         """See Uploads."""
@@ -155,19 +182,21 @@ class PostgresUploads:
         columns = UPLOADS.c
         whole = columns.offset_bytes == columns.size_bytes
         receiving = columns.state == State.RECEIVING
-        untidy = ~columns.tidy
-        return self._each(untidy & (~receiving | (receiving & whole)))
+        left = receiving & (whole | (columns.kind == Kind.FINAL))
+        ended = columns.state.not_in([State.RECEIVING, State.STORED])
+        return self._each(~columns.tidy & (ended | left))
 
     def stale(self, before: datetime) -> AsyncIterator[Upload]:
         """See Uploads."""
         columns = UPLOADS.c
-        return self._each((columns.state == State.RECEIVING) & (columns.updated_at < before))
+        open_ = columns.state.in_([State.RECEIVING, State.STORED]) & columns.final_id.is_(None)
+        return self._each(open_ & (columns.updated_at < before))
 
     async def forget_ended(self, before: datetime) -> int:
         """See Uploads."""
         columns = UPLOADS.c
         old = sa.delete(UPLOADS).where(
-            columns.state.in_([State.REFUSED, State.TERMINATED]),
+            columns.state.in_([State.REFUSED, State.TERMINATED, State.JOINED]),
             columns.tidy,
             columns.updated_at < before,
         )
@@ -184,58 +213,19 @@ class PostgresUploads:
             async with self._database.transaction() as session:
                 rows = (await session.execute(query)).all()
             for row in rows:
-                yield _upload(row)
+                yield upload_of(row)
             if len(rows) < BATCH:
                 return
             last = rows[-1].id
 
 
-def _as_it_stands(upload: Upload) -> sa.Update:
-    """Change an upload only when nobody else has: a request may have lost its hold unawares."""
-    return sa.update(UPLOADS).where(
-        UPLOADS.c.id == upload.id,
-        UPLOADS.c.state == State.RECEIVING,
-        UPLOADS.c.offset_bytes == upload.offset_bytes,
-        UPLOADS.c.tail_key.is_not_distinct_from(upload.tail_key),
-    )
-
-
-async def _claim_asset(
-    session: AsyncSession,
-    upload: Upload,
-    asset_id: str,
-    still_stored: Callable[[str], Awaitable[bool]],
-) -> str:
-    """Return the object of an asset: the first upload's, unless it is gone."""
-    ours = insert(ASSETS).values(
-        asset_id=asset_id, source_key=upload.source_key, size_bytes=upload.size_bytes
-    )
-    ours = ours.on_conflict_do_nothing()
-    if (await session.execute(ours.returning(ASSETS.c.asset_id))).first() is not None:
-        return upload.source_key
-    same = ASSETS.c.asset_id == asset_id
-    query = sa.select(ASSETS.c.source_key).where(same).with_for_update()
-    first: str = (await session.execute(query)).scalar_one()
-    if await still_stored(first):
-        return first
-    await session.execute(sa.update(ASSETS).where(same).values(source_key=upload.source_key))
-    return upload.source_key
-
-
-def _upload(row: Any) -> Upload:
-    return Upload(
-        id=row.id,
-        owner_id=row.owner_id,
-        size_bytes=row.size_bytes,
-        video_id=row.video_id,
-        filename=row.filename,
-        metadata=row.metadata,
-        offset_bytes=row.offset_bytes,
-        state=State(row.state),
-        recognised=row.recognised,
-        attempt=row.attempt,
-        tail_key=row.tail_key,
-        kept_key=row.kept_key,
-        refusal=row.refusal,
-        updated_at=row.updated_at,
+async def _announce_start(transaction: Transaction, upload: Upload) -> None:
+    await transaction.announce(
+        AssetUploadStarted(
+            upload_id=upload.id,
+            video_id=upload.video_id,
+            filename=upload.filename,
+            size_bytes=upload.size_bytes,
+        ),
+        message_id=f"upload-started:{upload.id}",
     )

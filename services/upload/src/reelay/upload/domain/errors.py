@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from reelay.common.errors import (
     ConflictError,
+    ForbiddenError,
     NotFoundError,
     PermanentError,
     TransientError,
@@ -55,9 +56,42 @@ class TooLargeError(PermanentError):
 
 
 class ExcessError(TooLargeError):
-    """More bytes were sent than Upload-Length announced; none of them was kept."""
+    """More bytes were sent than Upload-Length announced; HEAD tells what was kept."""
 
     problem = "beyond-upload-length"
+
+
+class QuotaExceededError(PermanentError):
+    """This user's uploads may not take more room."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    problem = "quota-exceeded"
+
+
+class TooManyUploadsError(PermanentError):
+    """This user has too many unfinished uploads."""
+
+    status = HTTPStatus.TOO_MANY_REQUESTS
+    problem = "too-many-uploads"
+
+
+class ChecksumMismatchError(PermanentError):
+    """The bytes that came are not those of Upload-Checksum; none was kept, send them again."""
+
+    status = 460  # tus 1.0, section Checksum
+    problem = "checksum-mismatch"
+
+
+class FinalUploadError(ForbiddenError):
+    """A final upload is made of its partial ones; no bytes can be sent to it."""
+
+    problem = "final-upload"
+
+
+class NotJoinableError(ConflictError):
+    """These uploads cannot be joined."""
+
+    problem = "not-joinable"
 
 
 class EmptyUploadError(UnprocessableError):
@@ -71,6 +105,12 @@ class NotMediaError(PermanentError):
 
     status = HTTPStatus.UNSUPPORTED_MEDIA_TYPE
     problem = "not-media"
+
+
+class DraftNotHeardOfError(TransientError):
+    """The news of this video has not arrived here yet; try again."""
+
+    problem = "draft-not-heard-of"
 
 
 class UnknownVideoError(UnprocessableError):

@@ -1,6 +1,6 @@
 """What the use cases need of the world outside, beside the object store."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -44,13 +44,30 @@ class Uploads(Protocol):
         ...
 
     async def begin(self, upload: Upload) -> Upload:
-        """Note a new upload and announce AssetUploadStarted."""
+        """Note a new upload and announce AssetUploadStarted, unless it is a partial one.
+
+        Raises QuotaExceededError and TooManyUploadsError.
+        """
         ...
 
-    async def advance(self, before: Upload, after: Upload, part: Part | None = None) -> Upload:
-        """Note that `after` is what is durable now, with the part that was stored for it.
+    async def begin_final(self, upload: Upload, partial_ids: Sequence[UUID]) -> Upload:
+        """Note a final upload that joins these partial ones in order; return it with its size.
 
-        Raises OvertakenError when the upload no longer stands where `before` says.
+        When the same owner has joined exactly these before, that upload is returned. Raises
+        NotJoinableError when one is not there, not whole, or joined to another, ForbiddenError when
+        one is somebody else's, and TooLargeError when all are too much together.
+        """
+        ...
+
+    async def partials(self, final_id: UUID) -> list[Upload]:
+        """Return the partial uploads that a final one joins, in order."""
+        ...
+
+    async def advance(self, before: Upload, after: Upload, *parts: Part) -> Upload:
+        """Note that `after` is what is durable now, with the parts that were stored for it.
+
+        Raises OvertakenError when the upload no longer stands where `before` says, and
+        QuotaExceededError when a deferred length lets it grow too far.
         """
         ...
 
@@ -60,19 +77,25 @@ class Uploads(Protocol):
 
     async def finish(
         self, upload: Upload, asset_id: str, still_stored: Callable[[str], Awaitable[bool]]
-    ) -> str:
+    ) -> tuple[Upload, list[Upload]]:
         """Note that `upload` is whole, and announce AssetUploaded.
 
-        Returns the object that holds the asset: that of the first upload of these bytes as long as
-        `still_stored` says so, else this one's. Raises OvertakenError when the upload ended before.
+        Returns it as complete, with the partial ones that it joined. `kept_key` is the object that
+        holds the asset: that of the first upload of these bytes as long as `still_stored` says so,
+        else this one's. Raises OvertakenError when the upload ended before.
         """
         ...
 
-    async def end(self, upload: Upload, state: State, refusal: str | None = None) -> bool:
+    async def note_stored(self, upload: Upload) -> Upload:
+        """Note that all bytes of a partial upload are one object; raise OvertakenError."""
+        ...
+
+    async def end(self, upload: Upload, state: State, refusal: str | None = None) -> list[Upload]:
         """Note that an unfinished upload ends so, and announce AssetUploadTerminated.
 
         A `refusal` says, to a person, why the file is not accepted; it becomes the fact's reason.
-        Returns False when it has ended before.
+        The partial uploads of a final one end with it. Returns all that ended: none when it has
+        ended before, or is being joined to another.
         """
         ...
 
@@ -81,7 +104,7 @@ class Uploads(Protocol):
         ...
 
     def unfinished_business(self) -> AsyncIterator[Upload]:
-        """Yield the uploads that a crash left: whole but not finished, or ended but not tidied."""
+        """Yield what a crash left: whole but not finished, not joined, or ended but not tidied."""
         ...
 
     def stale(self, before: datetime) -> AsyncIterator[Upload]:

@@ -9,10 +9,25 @@ from uuid import UUID
 from reelay.common.identity import PART_SIZE_BYTES
 
 
+class Kind(StrEnum):
+    """What an upload is for (tus 1.0, section Concatenation)."""
+
+    WHOLE = "whole"
+    """One file."""
+    PARTIAL = "partial"
+    """A piece of a file, to be joined with others."""
+    FINAL = "final"
+    """One file, made of partial uploads."""
+
+
 class State(StrEnum):
-    """How far an upload is; all but the first are final."""
+    """How far an upload is; only the first two may change."""
 
     RECEIVING = "receiving"
+    STORED = "stored"
+    """A partial upload whose bytes have all come, and wait for their final upload."""
+    JOINED = "joined"
+    """A partial upload whose bytes are those of a complete final upload now."""
     COMPLETE = "complete"
     REFUSED = "refused"
     """What came is no video or audio file."""
@@ -38,7 +53,11 @@ class Upload:
 
     id: UUID
     owner_id: str
-    size_bytes: int
+    size_bytes: int | None
+    """None as long as the client has not told (tus 1.0, Upload-Defer-Length)."""
+    kind: Kind = Kind.WHOLE
+    final_id: UUID | None = None
+    """Of a partial upload: the final one that joins it, as soon as there is one."""
     video_id: UUID | None = None
     filename: str | None = None
     metadata: str = ""
@@ -59,12 +78,12 @@ class Upload:
 
     @property
     def source_key(self) -> str:
-        """Object that holds the whole file in the end."""
-        return f"sources/{self.id}"
+        """Object that holds all bytes in the end."""
+        return f"{self.staging_prefix}whole" if self.is_partial else f"sources/{self.id}"
 
     @property
     def staging_prefix(self) -> str:
-        """Start of the keys of all tails."""
+        """Start of the keys of what is not a file of its own: tails, and partial uploads."""
         return f"staging/uploads/{self.id}/"
 
     @property
@@ -78,19 +97,39 @@ class Upload:
         return self.offset_bytes % PART_SIZE_BYTES
 
     @property
-    def remaining_bytes(self) -> int:
-        """Number of bytes that did not come yet."""
-        return self.size_bytes - self.offset_bytes
+    def is_partial(self) -> bool:
+        """Whether this is a piece of a file."""
+        return self.kind is Kind.PARTIAL
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether all bytes came."""
+        return self.offset_bytes == self.size_bytes
+
+    @property
+    def may_expire(self) -> bool:
+        """Whether it is removed when nobody goes on with it."""
+        return self.state in (State.RECEIVING, State.STORED)
 
     @property
     def fits_in_one_part(self) -> bool:
         """Whether the file is stored by one plain put."""
-        return self.size_bytes <= PART_SIZE_BYTES
+        small = self.size_bytes is not None and self.size_bytes <= PART_SIZE_BYTES
+        return small and self.attempt is None
 
     @property
     def waits_to_be_finished(self) -> bool:
         """Whether all bytes are stored but not yet joined and announced."""
-        return self.state is State.RECEIVING and self.offset_bytes == self.size_bytes
+        return self.state is State.RECEIVING and self.is_whole
+
+    @property
+    def waits_to_be_joined(self) -> bool:
+        """Whether this is a final upload that does not hold all of its pieces yet."""
+        return self.state is State.RECEIVING and self.kind is Kind.FINAL
+
+    def has_room_for(self, more_bytes: int) -> bool:
+        """Tell whether so many bytes more can follow."""
+        return self.size_bytes is None or self.offset_bytes + more_bytes <= self.size_bytes
 
     def moved_to(
         self, offset_bytes: int, *, tail_key: str | None = None, attempt: str | None = None
@@ -106,3 +145,7 @@ class Upload:
     def as_recognised(self) -> Self:
         """Return this upload as one whose first bytes are those of a video or audio file."""
         return replace(self, recognised=True)
+
+    def with_length(self, size_bytes: int) -> Self:
+        """Return this upload with the length that its client deferred."""
+        return replace(self, size_bytes=size_bytes)

@@ -29,6 +29,11 @@ class RequestBody:
         self.ending = Ending.WHOLE
         self.announced_bytes = _content_length(request)
 
+    @property
+    def all_came(self) -> bool:
+        """See Body."""
+        return self.ending is Ending.WHOLE
+
     async def blocks(self, hold: Hold) -> AsyncIterator[bytes]:
         """See Body. `ending` says afterwards why there was no more."""
         received = 0

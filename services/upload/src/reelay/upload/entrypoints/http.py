@@ -1,4 +1,4 @@
-"""tus 1.0 over HTTP: core, creation, creation-with-upload, termination, expiration."""
+"""tus 1.0 over HTTP."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -66,7 +66,7 @@ class UploadEndpoints:
 
     async def capabilities(self) -> Response:
         """Say what this server can do."""
-        return Response(status_code=204, headers=tus.CAPABILITIES)
+        return Response(status_code=204, headers=tus.capabilities(self.uploading.limits))
 
     async def capabilities_of_one(self, upload_id: str) -> Response:
         """Say what this server can do with an upload."""
@@ -79,10 +79,8 @@ class UploadEndpoints:
         has_body = body.announced_bytes != 0
         if has_body:
             tus.check_content_type(request)
-        size_bytes = tus.upload_length(request)
-        metadata = request.headers.get("upload-metadata", "")
         upload = await self.uploading.begin(
-            identity, size_bytes, metadata, body if has_body else None
+            identity, tus.new_upload(request), body if has_body else None, tus.checksum(request)
         )
         headers = tus.progress_headers(upload, self.expires_after_s)
         return Response(status_code=201, headers={"location": tus.location(upload), **headers})
@@ -91,7 +89,8 @@ class UploadEndpoints:
         """Say how many bytes are safely stored."""
         identity = await self._client(request)
         upload = await self.uploading.look(identity, _id(upload_id))
-        return Response(headers=tus.state_headers(upload, self.expires_after_s))
+        pieces = await self.uploading.pieces_of(upload)
+        return Response(headers=tus.state_headers(upload, pieces, self.expires_after_s))
 
     async def send_bytes(self, request: Request, upload_id: str) -> Response:
         """Append bytes to an upload."""
@@ -99,8 +98,11 @@ class UploadEndpoints:
         tus.check_content_type(request)
         offset = tus.number_in(request, "Upload-Offset")
         body = RequestBody(request, self.stall_limit_s)
-        upload = await self.uploading.receive(identity, _id(upload_id), offset, body)
-        _check_ending(body, upload)
+        length, checksum = tus.late_length(request), tus.checksum(request)
+        upload = await self.uploading.receive(
+            identity, _id(upload_id), offset, body, length=length, checksum=checksum
+        )
+        _check_ending(body, upload, checked=checksum is not None)
         headers = tus.progress_headers(upload, self.expires_after_s)
         return Response(status_code=204, headers=headers)
 
@@ -122,9 +124,10 @@ def _id(text: str) -> UUID:
         raise UploadMissingError from error
 
 
-def _check_ending(body: RequestBody, upload: Upload) -> None:
+def _check_ending(body: RequestBody, upload: Upload, *, checked: bool) -> None:
     """Tell a client whose request was ended early that it has to go on with another."""
-    if upload.remaining_bytes and body.ending is Ending.STALLED:
-        raise SlowClientError
-    if upload.remaining_bytes and body.ending is Ending.INTERRUPTED:
-        raise InterruptedUploadError
+    nothing = "Nothing was kept, as its checksum could not be checked." if checked else None
+    if not upload.is_whole and body.ending is Ending.STALLED:
+        raise SlowClientError(nothing and f"No byte came for a while. {nothing}")
+    if not upload.is_whole and body.ending is Ending.INTERRUPTED:
+        raise InterruptedUploadError(nothing and f"The server had to end this request. {nothing}")

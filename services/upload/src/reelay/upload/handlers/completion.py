@@ -1,14 +1,15 @@
 """Makes one object of a whole upload, names it by its bytes, and announces it."""
 
 import hashlib
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from hmac import compare_digest
 
 from reelay.common import identity
 from reelay.common.storage.port import ObjectMissingError, ObjectStore
 from reelay.upload.domain.parts import PartBuffer
 from reelay.upload.domain.ports import Uploads
-from reelay.upload.domain.upload import Part, State, Upload
+from reelay.upload.domain.upload import Part, Upload
+from reelay.upload.handlers.memory import PartMemory
 from reelay.upload.handlers.tidying import Tidying
 
 
@@ -19,16 +20,23 @@ class Completion:
     store: ObjectStore
     uploads: Uploads
     tidying: Tidying
+    memory: PartMemory
 
     async def complete(self, upload: Upload, last: PartBuffer) -> Upload:
-        """Store the last part of `upload` and finish it; return it as complete."""
-        data, digest = last.joined(), last.digest()
-        if upload.fits_in_one_part:
-            await self._put_whole(upload.source_key, data, digest)
-            return await self._announce(upload, [digest])
-        assert upload.attempt is not None
-        number = upload.next_part
-        tag = await self.store.put_part(upload.source_key, upload.attempt, number, data)
+        """Store the last part of `upload`, if there is one, and finish it; return it as complete.
+
+        A partial upload is returned as stored.
+        """
+        if not last.size_bytes:
+            return await self.finish(upload)
+        digest, number = last.digest(), upload.next_part
+        async with self.memory.loaded(last) as data:
+            if upload.fits_in_one_part:
+                await self._put_whole(upload.source_key, data, digest)
+                return await self._end(upload, [digest])
+            assert upload.attempt is not None
+            tag = await self.store.put_part(upload.source_key, upload.attempt, number, data)
+        assert upload.size_bytes is not None
         moved = upload.moved_to(upload.size_bytes)
         upload = await self.uploads.advance(upload, moved, Part(number, digest, tag))
         return await self.finish(upload)
@@ -41,7 +49,15 @@ class Completion:
         parts = await self.uploads.parts(upload.id)
         tags = [part.tag for part in parts]
         await self.store.complete_parts(upload.source_key, upload.attempt or "", tags)
-        return await self._announce(upload, [part.digest for part in parts])
+        return await self._end(upload, [part.digest for part in parts])
+
+    async def _end(self, upload: Upload, digests: list[bytes]) -> Upload:
+        if not upload.is_partial:
+            return await self._announce(upload, digests)
+        done = await self.uploads.note_stored(upload)
+        if upload.tail_key is not None:
+            await self.store.delete(upload.tail_key)
+        return done
 
     async def _announce(self, upload: Upload, digests: list[bytes]) -> Upload:
         async def still_stored(key: str) -> bool:
@@ -50,16 +66,9 @@ class Completion:
             except ObjectMissingError:
                 return False
 
-        asset_id = identity.asset_id(digests)
-        kept_key = await self.uploads.finish(upload, asset_id, still_stored)
-        done = replace(
-            upload,
-            state=State.COMPLETE,
-            offset_bytes=upload.size_bytes,
-            tail_key=None,
-            kept_key=kept_key,
-        )
-        await self.tidying.tidy(done)
+        done, joined = await self.uploads.finish(upload, identity.asset_id(digests), still_stored)
+        for ended in (done, *joined):
+            await self.tidying.tidy(ended)
         return done
 
     async def _put_whole(self, key: str, data: bytes, digest: bytes) -> None:

@@ -1,38 +1,61 @@
 """Brings the bytes of one request into the store, so that none that was confirmed is lost."""
 
 import asyncio
-from uuid import uuid4
+from collections.abc import Callable
 
-from reelay.common.storage.port import ObjectMissingError, ObjectStore
-from reelay.upload.domain.errors import ExcessError, OffsetMismatchError
+from reelay.common.storage.port import ObjectMissingError
+from reelay.upload.domain.checksum import Checksum
+from reelay.upload.domain.errors import (
+    ExcessError,
+    NotMediaError,
+    OffsetMismatchError,
+)
+from reelay.upload.domain.limits import Limits
 from reelay.upload.domain.parts import PartBuffer
-from reelay.upload.domain.ports import Uploads
 from reelay.upload.domain.sniff import HEAD_BYTES, recognise
-from reelay.upload.domain.upload import Part, Upload
+from reelay.upload.domain.upload import Upload
 from reelay.upload.handlers.completion import Completion
+from reelay.upload.handlers.part_queue import Means, PartQueue
 
-HASH_BLOCK_BYTES = 256 * 1024
-"""So much is hashed at once on a thread (0.7 ms); less at the end, on the event loop."""
+IN_MEMORY_STEP_BYTES = 256 * 1024
+SPOOLED_STEP_BYTES = 64 * 1024
+"""So much is hashed at once on a thread. Slow senders, whose parts are spooled, hold less."""
 
 
 class Reception:
     """One request's bytes on their way.
 
-    At most one part is in memory. A full part is stored as such; what follows the last full part
-    when the request ends is stored as an object of its own, which the next request takes back.
-    The row says so only afterwards, so the offset a client sees is durable.
+    A full part is stored as such while the next one comes in; what follows the last full part when
+    the request ends is stored as an object of its own, which the next request takes back. The row
+    says so only afterwards, so the offset a client sees is durable. With a checksum nothing is
+    noted before it was checked.
     """
 
     def __init__(
-        self, upload: Upload, store: ObjectStore, uploads: Uploads, completion: Completion
+        self,
+        upload: Upload,
+        means: Means,
+        limits: Limits,
+        checksum: Checksum | None = None,
+        on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        self.upload = upload
-        self._store = store
-        self._uploads = uploads
-        self._completion = completion
-        self._buffer = PartBuffer()
+        self._means = means
+        self._limits = limits
+        self._checksum = checksum
+        self._queue = PartQueue(upload, means, at_once=checksum is None, on_failure=on_failure)
+        self._buffer = means.memory.lend()
         self._part_start = upload.offset_bytes - upload.tail_bytes
-        self._recognised = upload.recognised
+        self._head: bytearray | None = None
+        if not (upload.recognised or upload.is_partial):
+            self._head = bytearray()
+        self._refusal: NotMediaError | None = None
+        self._hashing: asyncio.Future[None] | None = None
+        self._closed = False
+
+    @property
+    def upload(self) -> Upload:
+        """What is durably known."""
+        return self._queue.upload
 
     @property
     def position(self) -> int:
@@ -45,70 +68,125 @@ class Reception:
         if key is None:
             return
         try:
-            async for block in self._store.read(key):
+            async for block in self._means.store.read(key):
+                self._see(block)
                 self._buffer.add(block)
+                await self._digest_step(None)
         except ObjectMissingError as error:
             lost = self.upload.moved_to(self._part_start)
-            await self._uploads.advance(self.upload, lost)
+            await self._means.uploads.advance(self.upload, lost)
             raise OffsetMismatchError from error
         assert self.position == self.upload.offset_bytes
-        await self._hash()
+        await self._digest_all(None)
 
     async def take(self, block: bytes) -> None:
-        """Receive bytes; durable when a part is full.
+        """Receive bytes; durable when a part is full and stored.
 
-        Raises ExcessError beyond the announced length, and NotMediaError as soon as the first
-        bytes tell so; nothing of the block is kept then.
+        Raises ExcessError beyond the announced length, TooLargeError beyond what any file may have,
+        and NotMediaError as soon as the first bytes tell so; nothing of the block is kept then.
         """
-        if self.position + len(block) > self.upload.size_bytes:
-            raise ExcessError
+        self._check_room(len(block))
+        self._see(block)
         while block:
+            if self._buffer.full:
+                await self._queue_part()
             block = self._buffer.add(block)
-            self._recognise()
-            if self._buffer.pending_bytes >= HASH_BLOCK_BYTES:
-                await self._hash()
-            if self._buffer.full and self.position < self.upload.size_bytes:
-                await self._store_part()
+            await self._digest_step(self._checksum)
 
-    async def keep(self) -> Upload:
-        """Make all received bytes durable, and finish the upload when that were the last."""
-        self._buffer.hash_pending()
+    async def keep(self, completion: Completion, *, all_came: bool = True) -> Upload:
+        """Make all received bytes durable, and finish the upload when that were the last.
+
+        With a checksum, raises ChecksumMismatchError when they are not the right ones, and keeps
+        none unless all came.
+        """
+        await self._digest_all(self._checksum)
+        await self._queue.settled()
+        if self._checksum is not None:
+            if not all_came:
+                return self.upload
+            self._checksum.check()
+        self._see(b"")
+        if self._refusal is not None:
+            raise self._refusal
+        await self._queue.note()
         if self.position == self.upload.size_bytes:
-            return await self._completion.complete(self._known(), self._buffer)
-        if self.position > self.upload.offset_bytes:
-            await self._store_tail()
+            return await completion.complete(self.upload, self._buffer)
+        if self._buffer.full:
+            await self._queue_part()
+            await self._queue.note()
+        elif self.position > self.upload.offset_bytes:
+            await self._queue.store_tail(self._buffer, self.position)
         return self.upload
 
-    def _recognise(self) -> None:
-        whole = self.position == self.upload.size_bytes
-        if not self._recognised and (whole or self._buffer.size_bytes >= HEAD_BYTES):
-            recognise(self._buffer.head(HEAD_BYTES))
-            self._recognised = True
+    async def close(self) -> None:
+        """Return when nothing of this request is being written any more; give its memory back."""
+        if self._closed:
+            return
+        self._closed = True
+        if self._hashing is not None:
+            await asyncio.wait({self._hashing})
+        await self._queue.close()
+        self._means.memory.give_back(self._buffer)
 
-    def _known(self) -> Upload:
-        return self.upload.as_recognised() if self._recognised else self.upload
+    def _check_room(self, more_bytes: int) -> None:
+        size_bytes, end = self.upload.size_bytes, self.position + more_bytes
+        if size_bytes is None:
+            self._limits.check_size(end)
+        elif end > size_bytes:
+            raise ExcessError
 
-    async def _hash(self) -> None:
-        await asyncio.to_thread(self._buffer.hash_pending)
+    def _see(self, block: bytes) -> None:
+        """Look at the first bytes of the file, as soon as there are enough to tell what it is."""
+        if self._head is None:
+            return
+        self._head += block[: HEAD_BYTES - len(self._head)]
+        ends = self.position + len(block) == self.upload.size_bytes
+        if len(self._head) < HEAD_BYTES and not ends:
+            return
+        head, self._head = bytes(self._head), None
+        try:
+            recognise(head)
+        except NotMediaError as refusal:
+            if self._checksum is None:
+                raise
+            self._refusal = refusal  # unless the bytes were damaged on their way
+        else:
+            self._queue.upload = self.upload.as_recognised()
 
-    async def _store_part(self) -> None:
-        await self._hash()
-        upload, number = self.upload, self.upload.next_part
-        attempt = upload.attempt or await self._store.begin_parts(upload.source_key)
-        data = self._buffer.joined()
-        tag = await self._store.put_part(upload.source_key, attempt, number, data)
-        part = Part(number, self._buffer.digest(), tag)
-        await self._move(self._known().moved_to(self.position, attempt=attempt), part)
-        self._part_start = self.position
-        self._buffer = PartBuffer()
+    async def _queue_part(self) -> None:
+        await self._digest_all(self._checksum)
+        await self._queue.settled()
+        start, full = self.position, self._buffer
+        self._buffer = self._means.memory.lend()
+        self._part_start = start
+        await self._queue.add(full)
 
-    async def _store_tail(self) -> None:
-        key = f"{self.upload.staging_prefix}{self.position}-{uuid4().hex}"
-        await self._store.put(key, self._buffer.joined())
-        await self._move(self._known().moved_to(self.position, tail_key=key))
+    async def _digest_step(self, checksum: Checksum | None) -> None:
+        step = IN_MEMORY_STEP_BYTES if self._buffer.in_memory else SPOOLED_STEP_BYTES
+        if self._buffer.pending_bytes >= step:
+            await self._digested()
+            self._begin_digesting(checksum)
 
-    async def _move(self, after: Upload, part: Part | None = None) -> None:
-        before = self.upload
-        self.upload = await self._uploads.advance(before, after, part)
-        if before.tail_key is not None:
-            await self._store.delete(before.tail_key)
+    async def _digest_all(self, checksum: Checksum | None) -> None:
+        await self._digested()
+        if self._buffer.pending_bytes:
+            self._begin_digesting(checksum)
+            await self._digested()
+
+    def _begin_digesting(self, checksum: Checksum | None) -> None:
+        """Hash on a thread; what comes meanwhile is hashed next."""
+        buffer, blocks = self._buffer, self._buffer.cut_pending()
+        loop = asyncio.get_running_loop()
+        self._hashing = loop.run_in_executor(None, _digest, buffer, blocks, checksum)
+
+    async def _digested(self) -> None:
+        if self._hashing is not None:
+            await asyncio.shield(self._hashing)
+            self._hashing = None
+
+
+def _digest(buffer: PartBuffer, blocks: list[bytes], checksum: Checksum | None) -> None:
+    buffer.digest_blocks(blocks)
+    if checksum is not None:
+        for block in blocks:
+            checksum.update(block)

@@ -51,12 +51,15 @@ class Sweeping:
         await self.store.sweep(self.expires_after_s + STORE_MARGIN_S)
 
     async def _settle(self, upload: Upload) -> None:
+        if upload.waits_to_be_joined:
+            self.uploading.joining.start(upload.id)  # it may take minutes
+            return
         try:
             async with self.holding.hold(upload.id):
                 if upload.state is State.RECEIVING:
                     await self.uploading.finish_left(upload.id)
                 else:
-                    await self.uploading.tidying.tidy(upload)
+                    await self.uploading.receiving.tidying.tidy(upload)
         except UploadLockedError:
             return
         log.info("finished what was left", upload_id=str(upload.id), state=upload.state)
@@ -66,7 +69,7 @@ class Sweeping:
             async with self.holding.hold(upload.id):
                 now = await self.uploads.find(upload.id)
                 if now.updated_at is not None and now.updated_at < before:
-                    await self.uploading.end(now, State.TERMINATED)
+                    await self.uploading.receiving.end(now, State.TERMINATED)
         except UploadLockedError:
             return
         log.info("expired", upload_id=str(upload.id))

@@ -32,5 +32,5 @@ class Tidying:
             await self.store.delete(tail.key)
         if upload.attempt is not None and upload.state is not State.COMPLETE:
             await self.store.abort_parts(upload.source_key, upload.attempt)
-        if upload.kept_key != upload.source_key:
+        if upload.kept_key != upload.source_key and not upload.is_partial:
             await self.store.delete(upload.source_key)

@@ -1,0 +1,39 @@
+"""What a user's uploads take, held against the limits in the transaction that takes more."""
+
+import sqlalchemy as sa
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from reelay.upload.adapters.tables import DRAFTS, UPLOADS
+from reelay.upload.domain.limits import Limits, Usage
+from reelay.upload.domain.upload import Kind, State
+
+OWNER_LOCKS = 0x7573  # 'us'; locks of two numbers never meet the holds, which have one
+
+LIVING = UPLOADS.c.state.in_([State.RECEIVING, State.STORED, State.COMPLETE])
+DELETED = sa.exists().where(DRAFTS.c.video_id == UPLOADS.c.video_id, DRAFTS.c.deleted)
+COUNTED_ELSEWHERE = (UPLOADS.c.kind == Kind.PARTIAL) & UPLOADS.c.final_id.is_not(None)
+
+
+async def check_usage(
+    session: AsyncSession, limits: Limits, owner_id: str, more_bytes: int, *, begins: bool
+) -> None:
+    """Raise QuotaExceededError or TooManyUploadsError when a user's uploads become too much.
+
+    Users' transactions take turns, so that many at once do not exceed what one would. Bytes of a
+    file that came twice count twice, so nobody learns what others have uploaded; those of deleted
+    videos do not count.
+    """
+    if not limits.per_user:
+        return
+    lock = sa.func.pg_advisory_xact_lock(OWNER_LOCKS, sa.func.hashtext(owner_id))
+    await session.execute(sa.select(lock))
+    taken = sa.func.coalesce(UPLOADS.c.size_bytes, UPLOADS.c.offset_bytes)
+    query = sa.select(
+        sa.func.coalesce(sa.func.sum(taken).filter(~COUNTED_ELSEWHERE), 0),
+        sa.func.count().filter(UPLOADS.c.state == State.RECEIVING),
+    ).where(UPLOADS.c.owner_id == owner_id, LIVING, ~DELETED)
+    taken_bytes, unfinished = (await session.execute(query)).one()
+    usage = Usage(int(taken_bytes), unfinished)
+    if begins:
+        limits.check_number(usage)
+    limits.check_room(usage, more_bytes)
