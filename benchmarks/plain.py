@@ -9,7 +9,9 @@ from typing import Any
 
 from reelay.common.testing.media import ffmpeg_binary, shaka_binary
 
-AUDIO_OPTIONS = "-c:a aac -aac_coder fast -b:a 128k -ar 48000 -ac 2".split()
+AUDIO_OPTIONS = [
+    "-c:a", "aac", "-aac_coder", "fast", "-b:a", "128k", "-ar", "48000", "-ac", "2",
+]  # fmt: skip
 
 
 def video_options(rendition: dict[str, Any], rules: dict[str, Any], gop: int) -> list[str]:

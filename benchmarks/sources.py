@@ -22,7 +22,8 @@ def film(seconds: int, keyframe_every_s: int = 5) -> Path:
     gop = str(25 * keyframe_every_s)
     return Media(CACHE).make(
         ["-f", "lavfi", "-i", PICTURE, "-f", "lavfi", "-i", SOUND, "-t", str(seconds),
-         "-c:v", "libx264", "-preset", "superfast", "-crf", "20", "-g", gop, "-keyint_min", gop, "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac",
+         "-c:v", "libx264", "-preset", "superfast", "-crf", "20", "-g", gop,
+         "-keyint_min", gop, "-sc_threshold", "0", "-pix_fmt", "yuv420p", "-c:a", "aac",
          "-movflags", "+faststart"], "mp4",
     )  # fmt: skip
 
