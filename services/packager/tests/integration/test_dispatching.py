@@ -20,8 +20,9 @@ from reelay.common.outbox import OUTBOX, Outbox
 from reelay.common.storage import ObjectStore, open_store
 from reelay.packager.adapters import repository
 from reelay.packager.bookkeeping import Bookkeeping, StoredSegment
+from reelay.packager.census import EncoderCensus
 from reelay.packager.demanding import Demanding
-from reelay.packager.dispatching import Dispatcher, EncoderCensus
+from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.demand import DemandBoard
 from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import Plan, make_plan

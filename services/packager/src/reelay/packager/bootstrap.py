@@ -17,8 +17,9 @@ from reelay.packager.adapters.process import run_program
 from reelay.packager.adapters.shaka import ShakaPackager
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.bookkeeping import Bookkeeping
+from reelay.packager.census import EncoderCensus
 from reelay.packager.demanding import Demanding
-from reelay.packager.dispatching import Dispatcher, EncoderCensus
+from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.demand import DemandBoard
 from reelay.packager.packaging import Packaging
 from reelay.packager.planning import Planning

@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 import structlog
 
 from reelay.common import metrics
-from reelay.common.commands import EncoderAlive, Lane
+from reelay.common.commands import Lane
 from reelay.common.identity import new_id
 from reelay.common.outbox import Transaction
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
+from reelay.packager.census import EncoderCensus
 from reelay.packager.domain.chunks import (
     Chunk,
     ahead_chunk,
@@ -34,30 +35,12 @@ from reelay.packager.domain.plan import Plan, Rendition
 from reelay.packager.domain.tasks import encode_task
 from reelay.packager.domain.window import ladder_window, ondemand_window
 
-ALIVE_FOR_S = 5.0
 URGENT = (Lane.ONDEMAND, Lane.OPENING)
 """What is under way on these lanes comes soon; the ladder may take minutes."""
 OPENING_SOON_S = 3.0
 """A segment that a younger opening chunk contains is not demanded again: it is being made."""
 
 log = structlog.get_logger()
-
-
-class EncoderCensus:
-    """How many encoders are alive, by what they say of themselves every second."""
-
-    def __init__(self) -> None:
-        self._seen: dict[str, float] = {}
-
-    async def hear(self, alive: EncoderAlive) -> None:
-        """Note a sign of life, by our own clock."""
-        self._seen[alive.encoder_id] = time.monotonic()
-
-    def count(self) -> int:
-        """Return how many are alive; one when none has spoken yet."""
-        limit = time.monotonic() - ALIVE_FOR_S
-        self._seen = {who: when for who, when in self._seen.items() if when > limit}
-        return max(1, len(self._seen))
 
 
 @dataclass(frozen=True)

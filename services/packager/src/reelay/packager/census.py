@@ -1,0 +1,24 @@
+"""Who encodes: what encoders say of themselves every second."""
+
+import time
+
+from reelay.common.commands import EncoderAlive
+
+ALIVE_FOR_S = 5.0
+
+
+class EncoderCensus:
+    """How many encoders are alive, by what they say of themselves every second."""
+
+    def __init__(self) -> None:
+        self._seen: dict[str, float] = {}
+
+    async def hear(self, alive: EncoderAlive) -> None:
+        """Note a sign of life, by our own clock."""
+        self._seen[alive.encoder_id] = time.monotonic()
+
+    def count(self) -> int:
+        """Return how many are alive; one when none has spoken yet."""
+        limit = time.monotonic() - ALIVE_FOR_S
+        self._seen = {who: when for who, when in self._seen.items() if when > limit}
+        return max(1, len(self._seen))
