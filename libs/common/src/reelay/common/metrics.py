@@ -25,3 +25,6 @@ SEGMENT_WAIT_SECONDS = Histogram(
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8),
 )
 REQUESTS_SERVED = Counter("reelay_content_requests", "Content requests by status", ["status"])
+STORE_CIRCUIT_OPENED = Counter(
+    "reelay_store_circuit_opened", "Times that the object store was left alone after failures"
+)

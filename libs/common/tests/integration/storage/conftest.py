@@ -1,13 +1,18 @@
 """The stores that the contract is held against."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from reelay.common.storage import ObjectStore, open_store
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
 from reelay.common.testing.servers import Program
+
+OTHERS = os.environ.get("REELAY_TEST_S3", "").split()
+"""Further S3 servers, each `s3://key:secret@host:port`, with `?tls=1` and `&region=` if needed."""
 
 
 @pytest.fixture(scope="session")
@@ -17,9 +22,15 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
         yield program
 
 
-@pytest.fixture(params=["filesystem", "s3"])
+@pytest.fixture(
+    params=["filesystem", "s3", *OTHERS],
+    ids=["filesystem", "s3", *(f"other-{n}" for n, _ in enumerate(OTHERS))],
+)
 def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     """Each adapter in turn, empty."""
     if request.param == "filesystem":
         return open_store((tmp_path / "store").as_uri())
-    return open_store(fresh_bucket_url(request.getfixturevalue("seaweedfs")))
+    if request.param == "s3":
+        return open_store(fresh_bucket_url(request.getfixturevalue("seaweedfs")))
+    server, _, options = request.param.partition("?")
+    return open_store(f"{server}/reelay-test-{uuid4().hex}?{options}".rstrip("?"))

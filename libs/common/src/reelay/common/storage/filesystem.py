@@ -19,15 +19,19 @@ from reelay.common.storage.directories import (
     store_errors,
 )
 from reelay.common.storage.folders import remove_older, scan_tree
+from reelay.common.storage.links import Grant, Links, load_secret
 from reelay.common.storage.part_files import PartFiles
 from reelay.common.storage.port import (
     AttemptMissingError,
     ObjectInfo,
     ObjectMissingError,
+    PartInfo,
     PutResult,
+    SignedRequest,
     StoreUnavailableError,
     check_key,
     check_part,
+    check_part_number,
     check_prefix,
 )
 
@@ -55,6 +59,7 @@ class FilesystemObjectStore:
             self._parts = PartFiles(self._root / ".parts")
         self._directories = Directories(self._root)
         self._calls = BlockingCalls("filesystem-store", THREADS)
+        self._links: Links | None = None
 
     async def put(self, key: str, data: bytes | Path) -> PutResult:
         """See ObjectStore. Raises FileNotFoundError when `data` is a path that leads nowhere."""
@@ -98,6 +103,11 @@ class FilesystemObjectStore:
         check_part(number, data)
         return await self._calls.run(self._parts.put, attempt, number, data)
 
+    async def list_parts(self, key: str, attempt: str) -> list[PartInfo]:
+        """See ObjectStore."""
+        check_key(key)
+        return await self._calls.run(self._parts.list, attempt)
+
     async def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
         """See ObjectStore."""
         check_key(key)
@@ -108,6 +118,26 @@ class FilesystemObjectStore:
         check_key(key)
         await self._calls.run(self._parts.drop, attempt)
 
+    async def presign_part(
+        self, key: str, attempt: str, number: int, sha256: str, expires_s: float
+    ) -> SignedRequest:
+        """See ObjectStore. The service that mounts `signed_http` answers."""
+        check_part_number(number)
+        until_s = int(time.time() + expires_s)
+        grant = Grant("PUT", check_key(key), until_s, attempt, number, sha256)
+        return (await self.links()).sign(grant)
+
+    async def presign_get(self, key: str, expires_s: float) -> SignedRequest:
+        """See ObjectStore. The service that mounts `signed_http` answers."""
+        grant = Grant("GET", check_key(key), int(time.time() + expires_s))
+        return (await self.links()).sign(grant)
+
+    async def links(self) -> Links:
+        """Return what signs and checks the links of this directory."""
+        if self._links is None:
+            self._links = Links(await self._calls.run(self._load_secret))
+        return self._links
+
     async def sweep(self, older_than_s: float) -> int:
         """See ObjectStore."""
         return await self._calls.run(self._sweep, older_than_s)
@@ -115,6 +145,10 @@ class FilesystemObjectStore:
     async def check(self) -> None:
         """See ObjectStore."""
         await self._calls.run(self._check)
+
+    def _load_secret(self) -> bytes:
+        with store_errors():
+            return load_secret(self._root)
 
     def _put(self, key: str, data: bytes | Path) -> PutResult:
         source = BytesIO(data) if isinstance(data, bytes) else data.open("rb")

@@ -5,14 +5,14 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from reelay.common.identity import PART_SIZE_BYTES
+from reelay.common.identity import MAX_PARTS, PART_SIZE_BYTES
 from reelay.common.storage.directories import store_errors
-from reelay.common.storage.port import AttemptMissingError, InvalidPartsError
+from reelay.common.storage.port import AttemptMissingError, InvalidPartsError, PartInfo
 
 ATTEMPT = re.compile(r"[0-9a-f]{32}")
 RECORD = struct.Struct(">32sI")
@@ -55,8 +55,18 @@ class PartFiles:
             os.fdatasync(records)
         return digest.hexdigest()
 
+    def list(self, attempt: str) -> list[PartInfo]:
+        """Return the parts that are stored."""
+        with store_errors(), self._locked(attempt) as (_, records):
+            written = os.pread(records, RECORD.size * MAX_PARTS, 0)
+        return [
+            PartInfo(number, length, digest.hex())
+            for number, (digest, length) in enumerate(RECORD.iter_unpack(written), start=1)
+            if length
+        ]
+
     @contextmanager
-    def joined(self, attempt: str, tags: list[str]) -> Iterator[Path]:
+    def joined(self, attempt: str, tags: Sequence[str]) -> Iterator[Path]:
         """Check the parts, cut the file to their length and lend it, durable, for publishing."""
         with self._locked(attempt) as (file, records):
             size_bytes = _joined_size_bytes(os.pread(records, RECORD.size * len(tags), 0), tags)
@@ -105,7 +115,7 @@ class PartFiles:
             raise AttemptMissingError
 
 
-def _joined_size_bytes(records: bytes, tags: list[str]) -> int:
+def _joined_size_bytes(records: bytes, tags: Sequence[str]) -> int:
     """Return the length of the object that these parts make; raise InvalidPartsError if none."""
     if not tags or len(records) != RECORD.size * len(tags):
         raise InvalidPartsError

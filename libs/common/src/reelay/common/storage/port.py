@@ -7,7 +7,13 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Protocol
 
-from reelay.common.errors import NotFoundError, PermanentError, TransientError
+from reelay.common.errors import (
+    ForbiddenError,
+    InvalidRequestError,
+    NotFoundError,
+    PermanentError,
+    TransientError,
+)
 from reelay.common.identity import MAX_PARTS, PART_SIZE_BYTES
 
 KEY = re.compile(r"[a-z0-9][a-zA-Z0-9._-]*(/[a-zA-Z0-9_-][a-zA-Z0-9._-]*)*")
@@ -43,6 +49,14 @@ class StoreFullError(StoreUnavailableError):
     problem = "store-full"
 
 
+class InvalidLinkError(ForbiddenError):
+    """This link was not signed by the store, allows something else, or is over."""
+
+
+class WrongDigestError(InvalidRequestError):
+    """The bytes that were sent are not those that the link was signed for."""
+
+
 @dataclass(frozen=True)
 class ObjectInfo:
     """A stored object."""
@@ -59,6 +73,26 @@ class PutResult:
 
     info: ObjectInfo
     created: bool
+
+
+@dataclass(frozen=True)
+class PartInfo:
+    """A stored part of an unfinished object."""
+
+    number: int
+    size_bytes: int
+    tag: str
+
+
+@dataclass(frozen=True)
+class SignedRequest:
+    """A request that whoever holds it may make until it expires, without any other credentials."""
+
+    method: str
+    url: str
+    """Absolute, or (filesystem) a path on the server that gave it."""
+    headers: dict[str, str]
+    """To be sent exactly so: they are signed too."""
 
 
 def check_key(key: str) -> str:
@@ -85,10 +119,15 @@ def check_prefix(prefix: str) -> str:
     return prefix
 
 
-def check_part(number: int, data: bytes) -> None:
-    """Raise InvalidPartsError unless `data` can be part `number`."""
+def check_part_number(number: int) -> None:
+    """Raise InvalidPartsError unless a part can have this number."""
     if not 1 <= number <= MAX_PARTS:
         raise InvalidPartsError(f"Part {number} is not one of 1 to {MAX_PARTS}")
+
+
+def check_part(number: int, data: bytes) -> None:
+    """Raise InvalidPartsError unless `data` can be part `number`."""
+    check_part_number(number)
     if not 0 < len(data) <= PART_SIZE_BYTES:
         raise InvalidPartsError(f"Part {number} has {len(data)} bytes, not 1 to {PART_SIZE_BYTES}")
 
@@ -149,6 +188,13 @@ class ObjectStore(Protocol):
         """
         ...
 
+    async def list_parts(self, key: str, attempt: str) -> list[PartInfo]:
+        """Return the parts that are stored, in order of their numbers.
+
+        Raises AttemptMissingError for an unknown attempt.
+        """
+        ...
+
     async def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
         """Join the parts 1..n, whose tags are given in order, to the object, all or nothing.
 
@@ -162,6 +208,21 @@ class ObjectStore(Protocol):
 
     async def abort_parts(self, key: str, attempt: str) -> None:
         """Drop an attempt and its parts; dropping one that is not there is no error."""
+        ...
+
+    async def presign_part(
+        self, key: str, attempt: str, number: int, sha256: str, expires_s: float
+    ) -> SignedRequest:
+        """Let somebody else store part `number`, with these bytes and no others (SHA-256 in hex).
+
+        The store refuses other bytes with status 400, and everything else that was not signed, or
+        is too late, with 403. The answer's ETag may be the tag; `list_parts` says it for certain.
+        A tag says nothing of the digest: let each number be signed for one digest only.
+        """
+        ...
+
+    async def presign_get(self, key: str, expires_s: float) -> SignedRequest:
+        """Let somebody else read an object, by ranges too (RFC 9110, section 14)."""
         ...
 
     async def sweep(self, older_than_s: float) -> int:

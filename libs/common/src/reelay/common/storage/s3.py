@@ -1,5 +1,6 @@
 """An object store in an S3 bucket: AWS, SeaweedFS, MinIO, Ceph and others."""
 
+import base64
 import io
 import random
 import threading
@@ -20,17 +21,27 @@ from reelay.common.storage.port import (
     InvalidPartsError,
     ObjectInfo,
     ObjectMissingError,
+    PartInfo,
     PutResult,
+    SignedRequest,
     StoreUnavailableError,
     check_key,
     check_part,
+    check_part_number,
     check_prefix,
 )
-from reelay.common.storage.s3_listing import described, scan_bucket, unfinished
-from reelay.common.storage.s3_requests import Bucket, Query, completion, connection_pool, s3_errors
+from reelay.common.storage.s3_listing import described, parts_of, scan_bucket, unfinished
+from reelay.common.storage.s3_presign import Signer
+from reelay.common.storage.s3_reading import read_range
+from reelay.common.storage.s3_requests import (
+    READ_TIMEOUT_S,
+    Bucket,
+    Connections,
+    Query,
+    completion,
+    s3_errors,
+)
 
-BLOCK_BYTES = 256 * 1024
-"""What one step of `read` yields at most."""
 THREADS = 32
 CONNECTIONS = 64
 SINGLE_PUT_MAX_BYTES = 1024**3
@@ -61,9 +72,10 @@ class S3ObjectStore:
         tls: bool = False,
         region: str = "us-east-1",
         single_put_max_bytes: int = SINGLE_PUT_MAX_BYTES,
+        read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
         """Connect to `endpoint` (`host:port`) when first used."""
-        connections = connection_pool(CONNECTIONS)
+        connections = Connections(CONNECTIONS, read_timeout_s)
         client = Minio(
             endpoint,
             access_key,
@@ -73,6 +85,7 @@ class S3ObjectStore:
             http_client=connections,
         )
         self._bucket = Bucket(client, connections, bucket)
+        self._signer = Signer(endpoint, access_key, secret_key, region, tls)
         self._single_put_max_bytes = single_put_max_bytes
         self._calls = BlockingCalls("s3-store", THREADS)
         self._bucket_lock = threading.Lock()
@@ -121,6 +134,11 @@ class S3ObjectStore:
         check_part(number, data)
         return await self._calls.run(self._put_part, key, attempt, number, data)
 
+    async def list_parts(self, key: str, attempt: str) -> list[PartInfo]:
+        """See ObjectStore."""
+        check_key(key)
+        return await self._calls.run(parts_of, self._bucket, key, attempt)
+
     async def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
         """See ObjectStore."""
         check_key(key)
@@ -132,6 +150,23 @@ class S3ObjectStore:
         """See ObjectStore."""
         check_key(key)
         await self._calls.run(self._abort_parts, key, attempt)
+
+    async def presign_part(
+        self, key: str, attempt: str, number: int, sha256: str, expires_s: float
+    ) -> SignedRequest:
+        """See ObjectStore. The server checks the digest, as its header is signed."""
+        check_key(key)
+        check_part_number(number)
+        headers = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}
+        query = {"partNumber": str(number), "uploadId": attempt}
+        path = f"/{self._bucket.name}/{key}"
+        url = self._signer.url("PUT", path, query, headers, expires_s)
+        return SignedRequest("PUT", url, headers)
+
+    async def presign_get(self, key: str, expires_s: float) -> SignedRequest:
+        """See ObjectStore."""
+        path = f"/{self._bucket.name}/{check_key(key)}"
+        return SignedRequest("GET", self._signer.url("GET", path, {}, {}, expires_s), {})
 
     async def sweep(self, older_than_s: float) -> int:
         """See ObjectStore. A lifecycle rule (AbortIncompleteMultipartUpload) does the same."""
@@ -204,27 +239,7 @@ class S3ObjectStore:
         if end is not None and end <= start:
             self._head(key)
             return
-        length = 0 if end is None else end - start
-        with s3_errors():
-            try:
-                response = self._bucket.client.get_object(
-                    self._bucket.name, key, offset=start, length=length
-                )
-            except S3Error as error:
-                if error.code == "InvalidRange":
-                    return
-                raise
-        try:
-            while True:
-                with s3_errors():
-                    block = response.read(BLOCK_BYTES)
-                if not block:
-                    return
-                yield block
-        finally:
-            # Closes the connection unless it was read to its end and went back to the pool.
-            response.close()
-            response.release_conn()
+        yield from read_range(self._bucket, key, start, end)
 
     def _delete(self, key: str) -> None:
         with suppress(ObjectMissingError), s3_errors():

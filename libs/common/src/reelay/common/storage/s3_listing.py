@@ -5,11 +5,13 @@ from itertools import islice
 
 from minio.datatypes import Object
 
-from reelay.common.storage.port import KEY, ObjectInfo, ObjectMissingError
+from reelay.common.storage.port import KEY, ObjectInfo, ObjectMissingError, PartInfo
 from reelay.common.storage.s3_requests import Bucket, s3_errors
 
 PAGE = 1000
 """Keys in one answer to a listing (S3's limit)."""
+PARTS_PAGE = 999
+"""SeaweedFS 4.48 lists part 10,000 before part 1,000, and loses all others if a page ends there."""
 
 
 def described(key: str, found: Object) -> ObjectInfo:
@@ -60,6 +62,21 @@ def unfinished(bucket: Bucket) -> Generator[tuple[str, str, float]]:
         if not page.is_truncated:
             return
         key_marker, id_marker = page.next_key_marker, page.next_upload_id_marker
+
+
+def parts_of(bucket: Bucket, key: str, attempt: str) -> list[PartInfo]:
+    """Return the parts of an unfinished upload; raise AttemptMissingError when it is none."""
+    parts: list[PartInfo] = []
+    marker: str | None = None
+    while True:
+        with s3_errors():
+            page = bucket.client._list_parts(
+                bucket.name, key, attempt, max_parts=PARTS_PAGE, part_number_marker=marker
+            )
+        parts += [PartInfo(p.part_number, p.size or 0, p.etag.strip('"')) for p in page.parts]
+        if not page.is_truncated:
+            return sorted(parts, key=lambda part: part.number)
+        marker = str(page.next_part_number_marker)
 
 
 def _name(entry: Object) -> str:

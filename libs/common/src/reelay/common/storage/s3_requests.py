@@ -4,14 +4,17 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from html import escape
-from typing import IO
+from typing import IO, Any
 
+import structlog
 import urllib3
 from minio import Minio
 from minio.error import MinioException, S3Error
 from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
+from reelay.common import metrics
+from reelay.common.storage.breaker import CircuitBreaker
 from reelay.common.storage.port import (
     AttemptMissingError,
     InvalidKeyError,
@@ -26,6 +29,8 @@ READ_TIMEOUT_S = 60.0
 PRESIGNED_FOR = timedelta(minutes=15)
 OCTETS = "application/octet-stream"
 SEND_BYTES = 256 * 1024
+
+log = structlog.get_logger()
 
 Query = dict[str, str | list[str] | tuple[str]]
 
@@ -44,24 +49,55 @@ NAMED = {
 """What S3 error codes mean to the store's users; all others, that it cannot be used now."""
 
 
-def connection_pool(connections: int) -> urllib3.PoolManager:
-    """Return connections whose idempotent requests are tried again after growing, jittered waits.
+class CircuitOpenError(HTTPError):
+    """The server failed several times in a row and is left alone for some seconds."""
 
-    POST (which begins and completes multipart uploads) is repeated only when it was never sent.
+
+class Connections(urllib3.PoolManager):
+    """Connections to one server, behind a circuit breaker.
+
+    Idempotent requests are tried again after growing, jittered waits; POST (which begins and
+    completes multipart uploads) only when it was never sent. An answer of 5xx after all tries is a
+    failure as no answer is; every other answer shows that the server works.
     """
-    return urllib3.PoolManager(
-        maxsize=connections,
-        blocksize=SEND_BYTES,
-        timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=READ_TIMEOUT_S),
-        retries=urllib3.Retry(
-            total=4,
-            backoff_factor=0.2,
-            backoff_jitter=0.2,
-            backoff_max=5,
-            status_forcelist=[500, 502, 503, 504],
-            raise_on_status=False,
-        ),
-    )
+
+    def __init__(self, connections: int, read_timeout_s: float) -> None:
+        super().__init__(
+            maxsize=connections,
+            blocksize=SEND_BYTES,
+            timeout=urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=read_timeout_s),
+            retries=urllib3.Retry(
+                total=4,
+                backoff_factor=0.2,
+                backoff_jitter=0.2,
+                backoff_max=5,
+                status_forcelist=[500, 502, 503, 504],
+                raise_on_status=False,
+            ),
+        )
+        self.breaker = CircuitBreaker()
+
+    def urlopen(  # type: ignore[override]  # the base has overloads that differ in nothing we use
+        self, method: str, url: str, redirect: bool = True, **options: Any
+    ) -> BaseHTTPResponse:
+        """Make a request; raises CircuitOpenError while the server is left alone."""
+        if not self.breaker.lets_pass():
+            raise CircuitOpenError("it failed several times in a row and is left alone for now")
+        try:
+            response = super().urlopen(method, url, redirect, **options)
+        except HTTPError as error:
+            self._note_failure(repr(error))
+            raise
+        if response.status >= 500:
+            self._note_failure(f"status {response.status}")
+        else:
+            self.breaker.succeeded()
+        return response
+
+    def _note_failure(self, reason: str) -> None:
+        if self.breaker.failed():
+            metrics.STORE_CIRCUIT_OPENED.inc()
+            log.warning("object store is left alone for now", reason=reason[:300])
 
 
 @contextmanager

@@ -1,0 +1,163 @@
+"""What the S3 store does when the way to its server breaks, stalls, or the server fails."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from urllib.parse import urlsplit
+
+import pytest
+
+from reelay.common.storage import StoreUnavailableError, open_store, read_all
+from reelay.common.storage.breaker import THRESHOLD
+from reelay.common.storage.s3 import S3ObjectStore
+from reelay.common.testing.s3 import ACCESS_KEY, SECRET_KEY, fresh_bucket_url
+from reelay.common.testing.servers import Program
+
+from .reading import FULL_PART
+
+pytestmark = pytest.mark.integration
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+FAILING = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
+
+
+@asynccontextmanager
+async def server(serve: Serve) -> AsyncIterator[int]:
+    """Listen; give the port."""
+    tasks: set[asyncio.Task[None]] = set()
+
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        tasks.add(task)
+        try:
+            # A cancelled handler would be reported as an error of the server's.
+            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+                await serve(reader, writer)
+        finally:
+            writer.close()
+
+    listener = await asyncio.start_server(handle, "127.0.0.1", 0)
+    yield listener.sockets[0].getsockname()[1]
+    listener.close()
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def store_at(port: int, bucket: str = "bucket", read_timeout_s: float = 30) -> S3ObjectStore:
+    return S3ObjectStore(
+        f"127.0.0.1:{port}", bucket, ACCESS_KEY, SECRET_KEY, read_timeout_s=read_timeout_s
+    )
+
+
+class Proxy:
+    """Passes bytes on to a server, and cuts answers after a number of bytes, some times."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.cuts = 0
+        self.cut_after_bytes = 0
+        self.requests = b""
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        to_read, to_write = await asyncio.open_connection("127.0.0.1", self.port)
+        asking = asyncio.create_task(self._ask(reader, to_write))
+        passed = 0
+        try:
+            while data := await to_read.read(65_536):
+                passed += len(data)
+                if self.cuts and passed > self.cut_after_bytes:
+                    self.cuts -= 1
+                    return
+                writer.write(data)
+                await writer.drain()
+        finally:
+            asking.cancel()
+            to_write.close()
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while data := await reader.read(65_536):
+            self.requests += data
+            writer.write(data)
+            await writer.drain()
+
+
+async def test_reading_goes_on_where_a_broken_connection_left_off(seaweedfs: Program) -> None:
+    url = fresh_bucket_url(seaweedfs)
+    await open_store(url).put("k", FULL_PART)
+    proxy = Proxy(seaweedfs.port)
+    async with server(proxy.serve) as port:
+        store = store_at(port, urlsplit(url).path.strip("/"))
+        proxy.cuts, proxy.cut_after_bytes = 3, 1_000_000
+        assert await read_all(store, "k") == FULL_PART
+        assert proxy.cuts == 0
+        assert proxy.requests.lower().count(b"\r\nif-match:") == 3
+        proxy.cuts, proxy.cut_after_bytes = 1, 500_000
+        part = [block async for block in store.read("k", 100, 3_000_000)]
+        assert b"".join(part) == FULL_PART[100:3_000_000]
+        assert proxy.cuts == 0
+
+
+async def test_way_that_breaks_again_and_again_makes_the_store_unavailable(
+    seaweedfs: Program,
+) -> None:
+    url = fresh_bucket_url(seaweedfs)
+    await open_store(url).put("k", FULL_PART)
+    proxy = Proxy(seaweedfs.port)
+    proxy.cuts, proxy.cut_after_bytes = 1_000, 2_000
+    async with server(proxy.serve) as port:
+        with pytest.raises(StoreUnavailableError):
+            await read_all(store_at(port, urlsplit(url).path.strip("/")), "k")
+
+
+async def test_server_that_never_answers_is_given_up(seaweedfs: Program) -> None:
+    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            pass
+
+    async with server(say_nothing) as port, asyncio.timeout(60):
+        store = store_at(port, read_timeout_s=0.2)
+        for call in (store.head("k"), store.put("k", b"x"), read_all(store, "k"), store.check()):
+            with pytest.raises(StoreUnavailableError):
+                await call
+
+
+async def test_server_that_fails_twice_is_asked_a_third_time() -> None:
+    asked = 0
+
+    async def fail_twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            asked += 1
+            found = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\netag: x\r\n\r\n"
+            writer.write(FAILING if asked < 3 else found)
+            await writer.drain()
+
+    async with server(fail_twice) as port:
+        assert (await store_at(port).head("k")).size_bytes == 1
+    assert asked == 3
+
+
+async def test_failing_server_is_left_alone_for_a_while() -> None:
+    asked = 0
+
+    async def fail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            asked += 1
+            writer.write(FAILING)
+            await writer.drain()
+
+    async with server(fail) as port:
+        store = store_at(port)
+        calls = (store.head("k") for _ in range(THRESHOLD))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(result) for result in results] == [StoreUnavailableError] * THRESHOLD
+        before = asked
+        for _ in range(100):
+            with pytest.raises(StoreUnavailableError, match="left alone"):
+                await store.head("k")
+        assert asked == before
