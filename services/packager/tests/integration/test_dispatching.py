@@ -4,116 +4,20 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from uuid import uuid4
 
 import pytest
-import sqlalchemy as sa
 
 from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDemanded
-from reelay.common.database import Database, migrate
-from reelay.common.events import SegmentReady
 from reelay.common.messaging import Messaging
-from reelay.common.outbox import OUTBOX, Outbox
-from reelay.common.storage import ObjectStore, open_store
 from reelay.packager.adapters import repository
-from reelay.packager.bookkeeping import Bookkeeping, StoredSegment
-from reelay.packager.census import EncoderCensus
-from reelay.packager.demanding import Demanding
-from reelay.packager.dispatching import Dispatcher
-from reelay.packager.domain.demand import DemandBoard
-from reelay.packager.domain.outcome import StoredObject
-from reelay.packager.domain.plan import Plan, make_plan
+from reelay.packager.domain.plan import make_plan
 from reelay.packager.upkeep import Upkeep
 
 from ..unit.plans import VERSIONS, plan
+from .house import House
 
 pytestmark = pytest.mark.integration
-
-DIGEST = "0" * 64
-
-
-@dataclass
-class House:
-    """A packager's parts, without encoders: the test plays them."""
-
-    database: Database
-    outbox: Outbox
-    store: ObjectStore
-    messaging: Messaging
-    board: DemandBoard
-    census: EncoderCensus
-    dispatcher: Dispatcher
-    books: Bookkeeping
-    demanding: Demanding
-
-    async def add(self, owner: str, seconds: float = 120) -> Plan:
-        """Plan a film for an owner, and dispatch."""
-        source = plan(seconds, size=(640, 360)).source
-        film = make_plan(uuid4().hex * 2, source, VERSIONS)
-        async with self.outbox.transaction() as tx:
-            await repository.insert_package(tx.session, film, owner, "sources/x")
-            row = await repository.lock(tx.session, film.package_id)
-            assert row is not None
-            await self.dispatcher.admit(tx, row)
-            await self.dispatcher.dispatch(tx)
-        return film
-
-    async def work(self) -> list[EncodeChunk]:
-        """Return what encoders have been told to make and has not been taken yet."""
-        async with self.database.transaction() as session:
-            rows = await session.execute(sa.select(OUTBOX).order_by(OUTBOX.c.id))
-            messages = [r.body for r in rows if r.subject.startswith("work.")]
-            await session.execute(sa.delete(OUTBOX))
-        return [EncodeChunk.model_validate_json(body) for body in messages]
-
-    async def finish(self, task: EncodeChunk) -> None:
-        """Let a task's segments be stored, as if an encoder had made them."""
-        made = [(o.rendition, f"video/{o.rendition}", s) for o in task.video for s in task.segments]
-        if task.audio_rendition:
-            made += [(task.audio_rendition, "audio/main", s) for s in task.audio_segments]
-        await self.books.note(
-            [
-                StoredSegment(
-                    SegmentReady(
-                        task_id=task.task_id,
-                        package_id=task.package_id,
-                        rendition=name,
-                        number=spec.number,
-                        lane=task.lane,
-                        staging_key="staging/x",
-                        size_bytes=1,
-                    ),
-                    StoredObject(f"{path}/init.mp4", 1, DIGEST),
-                    StoredObject(f"{path}/{spec.number}.m4s", 1, DIGEST),
-                )
-                for name, path, spec in made
-            ]
-        )
-
-    async def demand(self, film: Plan, path: str, viewer: str = "v") -> None:
-        """Let a viewer wait for an object."""
-        await self.demanding.hear(
-            SegmentDemanded(package_id=film.package_id, path=path, viewer=viewer)
-        )
-        async with self.outbox.transaction() as tx:
-            await self.dispatcher.dispatch(tx)
-
-
-@pytest.fixture
-async def house(database_url: str, messaging: Messaging, tmp_path: Path) -> AsyncIterator[House]:
-    await migrate(database_url, "reelay.packager")
-    database = Database(database_url)
-    outbox = Outbox(database, messaging)
-    store = open_store(f"file://{tmp_path}/store")
-    board, census = DemandBoard(), EncoderCensus()
-    dispatcher = Dispatcher(census, board)
-    books = Bookkeeping(outbox, store, dispatcher)
-    demanding = Demanding(outbox, dispatcher, board)
-    yield House(database, outbox, store, messaging, board, census, dispatcher, books, demanding)
-    await database.close()
 
 
 def on(lane: Lane, tasks: list[EncodeChunk]) -> list[EncodeChunk]:

@@ -100,6 +100,16 @@ class Api:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
 
+    async def lines(self, url: str, order: object) -> AsyncGenerator[str, None]:
+        """Send an order; yield the lines of the answer as they come."""
+        try:
+            async with self.http.stream("POST", url, json=order) as answer:
+                await self._check(answer)
+                async for line in answer.aiter_lines():
+                    yield line
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
     async def send(self, method: str, url: str, **options: Any) -> httpx.Response:
         """Send a request and return a successful answer."""
         try:

@@ -184,6 +184,14 @@ class TranscodeFailed(Event):
     video_id: UUID | None = Field(default=None, description="present when package_id is absent")
 
 
+class PackageRemoved(Event):
+    """Nothing needs a package any more, and its objects are deleted; it may be made again."""
+
+    subject = "events.package.removed"
+
+    package_id: str
+
+
 # --- encoder -----------------------------------------------------------------------------------
 
 

@@ -50,7 +50,7 @@ class Service:
 SERVICES = (
     Service(
         name="upload",
-        paths=("/api/v1/uploads", "/api/v1/uploads/*"),
+        paths=("/api/v1/uploads", "/api/v1/uploads/*", "/api/v1/sources/*"),
         has_database=True,
     ),
     Service(
@@ -59,6 +59,7 @@ SERVICES = (
     ),
     Service(
         name="packager",
+        paths=("/api/v1/packages/*",),
         has_database=True,
         settings={"FFPROBE": "{ffprobe}", "FFMPEG": "{ffmpeg}", "SHAKA": "{shaka}"},
     ),

@@ -1,6 +1,6 @@
 """What is stored of each package: noted, announced, and ended with an index when all is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -35,6 +35,15 @@ class StoredSegment:
     media: StoredObject
 
 
+@dataclass(frozen=True)
+class UnderWay:
+    """A package that is being made."""
+
+    plan: Plan
+    recorded: Mapping[str, str]
+    """Path -> SHA-256 of a package that was complete once: no path gets other bytes then."""
+
+
 class Bookkeeping:
     """Use cases that change what is known of packages under way."""
 
@@ -45,23 +54,24 @@ class Bookkeeping:
 
     async def wanted(
         self, batch: Sequence[SegmentReady]
-    ) -> tuple[list[SegmentReady], dict[str, Plan]]:
-        """Return those segments that are not stored yet, each once, and the plans of packages.
+    ) -> tuple[list[SegmentReady], dict[str, UnderWay]]:
+        """Return those segments that are not stored yet, each once, and their packages.
 
         Segments of packages that are not under way any more are not wanted.
         """
         fresh = {(r.package_id, r.rendition, r.number): r for r in batch}
-        plans: dict[str, Plan] = {}
+        packages: dict[str, UnderWay] = {}
         async with self._outbox.transaction() as tx:
-            rows = [await repository.find(tx.session, name) for name in {k[0] for k in fresh}]
-        for row in rows:
-            if row is not None and row.state == repository.PLANNED:
-                plans[row.package_id] = repository.plan_of(row)
+            for package_id in {k[0] for k in fresh}:
+                row = await repository.find(tx.session, package_id)
+                if row is None or row.state != repository.PLANNED:
+                    continue
+                packages[package_id] = await _under_way(tx, row)
                 for name, bits in repository.stored_bits(row).items():
-                    for number in [k[2] for k in fresh if k[:2] == (row.package_id, name)]:
+                    for number in [k[2] for k in fresh if k[:2] == (package_id, name)]:
                         if bits >> (number - 1) & 1:
-                            del fresh[row.package_id, name, number]
-        return [ready for ready in fresh.values() if ready.package_id in plans], plans
+                            del fresh[package_id, name, number]
+        return [ready for ready in fresh.values() if ready.package_id in packages], packages
 
     def is_sound_of_pictures(self, ready: SegmentReady) -> bool:
         """Tell whether a segment is the sound of a video, as far as this replica knows."""
@@ -90,10 +100,13 @@ class Bookkeeping:
     async def _note_package(
         self, tx: Transaction, row: PackageRow, stored: list[StoredSegment]
     ) -> None:
-        for item in {o.path: o for s in stored for o in (s.init, s.media)}.values():
-            await repository.insert_object(
-                tx.session, row.package_id, item.path, item.size_bytes, item.sha256
-            )
+        tasks = await repository.tasks(tx.session, [row.package_id])
+        chunks = {task.task_id: repository.chunk_of(task) for task in tasks}
+        for init in {s.init.path: s.init for s in stored}.values():
+            await repository.insert_object(tx.session, row.package_id, init)
+        for item in stored:
+            chunk = chunks.get(item.ready.task_id)
+            await repository.insert_object(tx.session, row.package_id, item.media, chunk)
         bits = repository.stored_bits(row)
         for segment in stored:
             name = segment.ready.rendition
@@ -104,7 +117,7 @@ class Bookkeeping:
         row.playable = all(bits.get(r.name, 0) & 1 for r in plan.opening)
         row.warnings = sorted({*row.warnings, *(w for s in stored for w in s.ready.warnings)})
         tx.session.add(row)
-        for task in await repository.tasks(tx.session, [row.package_id]):
+        for task in tasks:
             chunk = repository.chunk_of(task)
             wanted = {n: chunk.bits & (1 << len(plan.rendition(n).spans)) - 1
                       for n in chunk.renditions}  # fmt: skip
@@ -153,7 +166,12 @@ class Bookkeeping:
         log.info("complete", package_id=package_id, root_digest=listing.root_digest)
 
     async def fail_package(self, failed: SegmentFailed) -> None:
-        """End a package whose segments cannot be made, with a reason for people."""
+        """End a package whose segments cannot be made, with a reason for people.
+
+        One that was complete before it was damaged stays so, for what is left of it.
+        """
+        if await self._abandon_repair(failed):
+            return
         await self._store.put(f"packages/{failed.package_id}/{FAILED}", failure(failed.reason))
         async with self._outbox.transaction() as tx:
             row = await repository.lock(tx.session, failed.package_id)
@@ -170,6 +188,26 @@ class Bookkeeping:
             )
         log.error("failed", package_id=failed.package_id, reason=failed.reason,
                   encoder_log=failed.log_tail)  # fmt: skip
+
+    async def _abandon_repair(self, failed: SegmentFailed) -> bool:
+        """Give up the repair of a package; False when it was never complete."""
+        async with self._outbox.transaction() as tx:
+            row = await repository.lock(tx.session, failed.package_id)
+            if row is None or row.root_digest is None:
+                return False
+            if row.state == repository.PLANNED:
+                row.state = repository.COMPLETE
+                tx.session.add(row)
+                await repository.delete_tasks(tx.session, failed.package_id)
+                await repository.forget_turn(tx.session, failed.package_id)
+                log.error("repair failed", package_id=row.package_id, reason=failed.reason,
+                          encoder_log=failed.log_tail)  # fmt: skip
+            return True
+
+
+async def _under_way(tx: Transaction, row: PackageRow) -> UnderWay:
+    once = await repository.objects(tx.session, row.package_id) if row.root_digest else []
+    return UnderWay(repository.plan_of(row), {item.path: item.sha256 for item in once})
 
 
 def _ranges(stored: list[StoredSegment]) -> list[SegmentRange]:

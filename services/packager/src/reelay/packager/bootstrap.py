@@ -12,19 +12,24 @@ from reelay.common.outbox import Outbox
 from reelay.common.service import background
 from reelay.common.storage import open_store
 from reelay.common.streams import fact_consumer
+from reelay.common.tokens import TokenVerifier
 from reelay.packager.adapters.ffprobe import FFprobe
 from reelay.packager.adapters.process import run_program
 from reelay.packager.adapters.shaka import ShakaPackager
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.bookkeeping import Bookkeeping
 from reelay.packager.census import EncoderCensus
+from reelay.packager.collecting import Collecting
 from reelay.packager.demanding import Demanding
 from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.demand import DemandBoard
+from reelay.packager.endpoints import upkeep_router
 from reelay.packager.packaging import Packaging
 from reelay.packager.planning import Planning
+from reelay.packager.repairing import Repairing
 from reelay.packager.settings import PackagerSettings
 from reelay.packager.upkeep import Upkeep
+from reelay.packager.verifying import Verifying
 
 AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
 """Finished segments of each lane that are taken at a time; they share calls of the packager."""
@@ -42,7 +47,8 @@ async def main(settings: PackagerSettings) -> None:
     dispatcher = Dispatcher(census, board)
     demanding = Demanding(outbox, dispatcher, board)
     books = Bookkeeping(outbox, store, dispatcher)
-    packaging = Packaging(store, ShakaPackager(settings.shaka), books)
+    repairing = Repairing(outbox, store, dispatcher)
+    packaging = Packaging(store, ShakaPackager(settings.shaka), books, repairing)
     reader = SourceReader(store, FFprobe(settings.ffprobe), settings.ffmpeg)
     planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
 
@@ -59,9 +65,15 @@ async def main(settings: PackagerSettings) -> None:
     messaging.on_plain(EncoderAlive, census.hear)
     messaging.on_plain(SegmentDemanded, demanding.hear)
 
+    collecting = Collecting(database, outbox, store, settings.gc_grace_s)
     app = create_app(
         "packager",
         {"database": database.check, "broker": messaging.check, "store": store.check},
+    )
+    app.include_router(
+        upkeep_router(
+            TokenVerifier(store).verify_header, collecting, Verifying(outbox, store, repairing)
+        )
     )
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
@@ -69,7 +81,13 @@ async def main(settings: PackagerSettings) -> None:
         stack.push_async_callback(messaging.stop)
         upkeep = Upkeep(outbox, messaging, dispatcher, books)
         await stack.enter_async_context(
-            background(outbox.run(), packaging.run(), upkeep.run(), demanding.run())
+            background(
+                outbox.run(),
+                packaging.run(),
+                upkeep.run(),
+                demanding.run(),
+                collecting.run(settings.gc_interval_s),
+            )
         )
         await serve(app, settings.host, settings.port)
 

@@ -19,11 +19,12 @@ from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage import ObjectMissingError, ObjectStore, PutResult, read_all
 from reelay.packager.adapters.shaka import CmafSegment, RawSegment, ShakaPackager
 from reelay.packager.adapters.sources import local_copy
-from reelay.packager.bookkeeping import Bookkeeping, StoredSegment
+from reelay.packager.bookkeeping import Bookkeeping, StoredSegment, UnderWay
 from reelay.packager.domain import boxes
 from reelay.packager.domain.manifests import frame_ticks
 from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import REORDER_FRAMES, Plan, Rendition
+from reelay.packager.repairing import Repairing
 
 BATCH = 16
 LINGER_S = 0.5
@@ -38,6 +39,10 @@ class WrongSegmentError(PermanentError):
     """A packaged segment does not lie where the plan promised it."""
 
 
+class OtherBytesError(PermanentError):
+    """A segment that was made again has other bytes than were announced."""
+
+
 @dataclass(frozen=True)
 class _Job:
     ready: SegmentReady
@@ -49,10 +54,17 @@ class _Job:
 class Packaging:
     """The use case of a finished segment."""
 
-    def __init__(self, store: ObjectStore, shaka: ShakaPackager, books: Bookkeeping) -> None:
+    def __init__(
+        self,
+        store: ObjectStore,
+        shaka: ShakaPackager,
+        books: Bookkeeping,
+        repairing: Repairing,
+    ) -> None:
         self._store = store
         self._shaka = shaka
         self._books = books
+        self._repairing = repairing
         self._urgent: asyncio.Queue[_Job] = asyncio.Queue()
         self._patient: asyncio.Queue[_Job] = asyncio.Queue()
 
@@ -61,7 +73,12 @@ class Packaging:
         job = _Job(ready)
         patient = ready.lane == Lane.LADDER
         (self._patient if patient else self._urgent).put_nowait(job)
-        await job.done
+        try:
+            await job.done
+        except OtherBytesError as error:
+            log.warning("cannot be repaired", package_id=ready.package_id, reason=error.detail)
+            await self._repairing.replace(ready.package_id)
+            await self._store.delete(ready.staging_key)
 
     async def give_up(self, body: bytes, error: Exception) -> None:
         """End the package of a segment that cannot be packaged, however often it is tried."""
@@ -122,12 +139,12 @@ class Packaging:
                 job.done.set_result(None)
 
     async def _package(self, batch: list[SegmentReady]) -> None:
-        wanted, plans = await self._books.wanted(batch)
+        wanted, under_way = await self._books.wanted(batch)
         if wanted:
-            cmaf = await self._run_shaka(wanted, plans)
+            cmaf = await self._run_shaka(wanted, under_way)
             stored = await asyncio.gather(
                 *(
-                    self._store_segment(ready, segment, plans[ready.package_id])
+                    self._store_segment(ready, segment, under_way[ready.package_id])
                     for ready, segment in zip(wanted, cmaf, strict=True)
                 )
             )
@@ -136,7 +153,7 @@ class Packaging:
             await self._store.delete(ready.staging_key)
 
     async def _run_shaka(
-        self, batch: list[SegmentReady], plans: dict[str, Plan]
+        self, batch: list[SegmentReady], under_way: dict[str, UnderWay]
     ) -> list[CmafSegment]:
         async with AsyncExitStack() as stack:
             raw = []
@@ -147,13 +164,14 @@ class Packaging:
                     )
                 except ObjectMissingError as error:
                     raise TransientError(f"{ready.staging_key} is gone") from error
-                kind = plans[ready.package_id].rendition(ready.rendition).kind
+                kind = under_way[ready.package_id].plan.rendition(ready.rendition).kind
                 raw.append(RawSegment(path, kind))
             return await self._shaka.package(raw)
 
     async def _store_segment(
-        self, ready: SegmentReady, segment: CmafSegment, plan: Plan
+        self, ready: SegmentReady, segment: CmafSegment, package: UnderWay
     ) -> StoredSegment:
+        plan = package.plan
         rendition = plan.rendition(ready.rendition)
         check_against_plan(plan, rendition, ready.number, segment)
         end = rendition.spans[-1].first + rendition.spans[-1].frames
@@ -161,6 +179,9 @@ class Packaging:
         delay = REORDER_FRAMES * ticks if rendition.rung else 0
         init = boxes.finish_init(segment.init, duration=end * ticks, reorder_delay=delay)
         media = boxes.finish_fragment(segment.media, number=ready.number, reorder_delay=delay)
+        check_against_record(
+            package, {rendition.init_path: init, rendition.segment_path(ready.number): media}
+        )
         folder = f"packages/{ready.package_id}"
         init_object, media_object = await asyncio.gather(
             self._put(folder, rendition.init_path, init),
@@ -176,6 +197,14 @@ class Packaging:
         if not result.created:  # somebody was first: what they stored is what counts
             body = await read_all(self._store, f"{folder}/{path}")
         return StoredObject(path, len(body), hashlib.sha256(body).hexdigest())
+
+
+def check_against_record(package: UnderWay, made: dict[str, bytes]) -> None:
+    """Raise OtherBytesError unless objects that were announced once are the same again."""
+    for path, body in made.items():
+        digest = hashlib.sha256(body).hexdigest()
+        if package.recorded.get(path, digest) != digest:
+            raise OtherBytesError(f"{path} was made again with other bytes")
 
 
 def check_against_plan(plan: Plan, rendition: Rendition, number: int, segment: CmafSegment) -> None:

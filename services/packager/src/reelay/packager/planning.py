@@ -1,23 +1,22 @@
 """A video needs a package: probe its source, plan, promise, and let the encoders begin."""
 
-import asyncio
-import hashlib
-import json
 from collections.abc import Mapping
+from uuid import UUID
 
 import structlog
 
-from reelay.common.errors import PermanentError
+from reelay.common.errors import PermanentError, TransientError
 from reelay.common.events import PackagePlanned, PackageRequested, TranscodeFailed, VideoDeleted
 from reelay.common.outbox import Outbox, Transaction
-from reelay.common.storage import ObjectStore
-from reelay.packager.adapters import repository
+from reelay.common.storage import ObjectMissingError, ObjectStore
+from reelay.packager.adapters import references, repository
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.adapters.tables import PackageRow
 from reelay.packager.dispatching import Dispatcher
-from reelay.packager.domain.manifests import compose
-from reelay.packager.domain.outcome import FAILED, PLAN, failure
+from reelay.packager.domain.outcome import FAILED, failure
 from reelay.packager.domain.plan import Plan, make_plan
+from reelay.packager.promising import note_promises, store_promises
+from reelay.packager.removing import finish_removal
 
 DELETED = "This video was deleted."
 
@@ -54,8 +53,12 @@ class Planning:
             await self._refuse(request, error.detail)
             return
         async with self._outbox.transaction() as tx:
-            created = await repository.insert_package(tx.session, plan, request.owner_id, key)
-            await repository.refer(tx.session, plan.package_id, request.video_id)
+            await references.hold(tx.session, str(request.video_id))
+            if await references.is_deleted(tx.session, request.video_id):
+                return
+            await self._keep_rewritten(tx, request, key)
+            plan, created = await self._insert(tx, plan, request.owner_id, key)
+            await references.refer(tx.session, plan.package_id, request.video_id)
             row = await repository.lock(tx.session, plan.package_id)
             assert row is not None
             plan = repository.plan_of(row)
@@ -65,20 +68,19 @@ class Planning:
             if created or revived:
                 await self._dispatcher.admit(tx, row)
             opens = row.state == repository.PLANNED and await self._dispatcher.begin(tx, row)
-        promises = await self._write_promises(row.package_id, plan)
+        bodies = await store_promises(self._store, plan)
         async with self._outbox.transaction() as tx:
-            for path, body in promises.items():
-                digest = hashlib.sha256(body).hexdigest()
-                await repository.insert_object(tx.session, row.package_id, path, len(body), digest)
-            await self._announce(tx, request, row.package_id, plan)
+            await note_promises(tx.session, row.package_id, bodies)
+            await tx.announce(planned(plan, request.video_id))
             if not opens:
                 await self._dispatcher.dispatch(tx)
         log.info("planned", package_id=row.package_id, segments=plan.segments_total)
 
     async def forget_video(self, deleted: VideoDeleted) -> None:
-        """Drop a video's reference, and the work that only it needed."""
+        """Drop a video's reference for good, and the work that only it needed."""
         async with self._outbox.transaction() as tx:
-            for package_id in await repository.drop_references(tx.session, deleted.video_id):
+            await references.hold(tx.session, str(deleted.video_id))
+            for package_id in await references.drop_references(tx.session, deleted.video_id):
                 row = await repository.lock(tx.session, package_id)
                 if row is not None and row.state == repository.PLANNED:
                     row.state = repository.CANCELLED
@@ -88,6 +90,34 @@ class Planning:
                     await self._store.put(f"packages/{package_id}/{FAILED}", failure(DELETED))
                     log.info("cancelled", package_id=package_id)
 
+    async def _insert(
+        self, tx: Transaction, plan: Plan, owner_id: str, key: str
+    ) -> tuple[Plan, bool]:
+        """Insert the package, or find it; return its plan and whether it is new.
+
+        One that is being removed is removed first; of one that was replaced, the successor counts.
+        """
+        while True:
+            await references.hold(tx.session, plan.package_id)
+            created = await repository.insert_package(tx.session, plan, owner_id, key)
+            row = None if created else await repository.lock(tx.session, plan.package_id)
+            if row is not None and row.state == repository.CONDEMNED:
+                await finish_removal(tx, self._store, plan.package_id)
+            elif row is not None and row.state == repository.SUPERSEDED:
+                plan = plan.next_edition()
+            else:
+                return plan, created
+
+    async def _keep_rewritten(self, tx: Transaction, request: PackageRequested, key: str) -> None:
+        """Make sure that a rewritten source, which a collection may just remove, is there."""
+        if key == request.source_key:
+            return
+        await references.hold(tx.session, key)
+        try:
+            await self._store.head(key)
+        except ObjectMissingError as error:
+            raise TransientError(f"{key} was just removed; it is made again") from error
+
     def _revive(self, row: PackageRow) -> bool:
         """Take up again what had failed or been abandoned; tell whether it was."""
         if row.state not in (repository.FAILED, repository.CANCELLED):
@@ -95,34 +125,21 @@ class Planning:
         row.state, row.reason = repository.PLANNED, None
         return True
 
-    async def _write_promises(self, package_id: str, plan: Plan) -> dict[str, bytes]:
-        """Store the plan, then the manifests; they are final (DESIGN, decision 2)."""
-        promised = (json.dumps(plan.promised(), indent=1, sort_keys=True) + "\n").encode()
-        folder = f"packages/{package_id}"
-        await self._store.put(f"{folder}/{PLAN}", promised)
-        manifests = compose(plan)
-        await asyncio.gather(
-            *(self._store.put(f"{folder}/{path}", body) for path, body in manifests.items())
-        )
-        return {PLAN: promised, **manifests}
-
-    async def _announce(
-        self, tx: Transaction, request: PackageRequested, package_id: str, plan: Plan
-    ) -> None:
-        await tx.announce(
-            PackagePlanned(
-                package_id=package_id,
-                asset_id=request.asset_id,
-                video_id=request.video_id,
-                renditions=[r.name for r in plan.renditions],
-                duration_s=float(plan.timeline.duration_s),
-                segments_total=plan.segments_total,
-            )
-        )
-
     async def _refuse(self, request: PackageRequested, reason: str) -> None:
         log.warning("refused", asset_id=request.asset_id, reason=reason)
         async with self._outbox.transaction() as tx:
             await tx.announce(
                 TranscodeFailed(asset_id=request.asset_id, reason=reason, video_id=request.video_id)
             )
+
+
+def planned(plan: Plan, video_id: UUID) -> PackagePlanned:
+    """Return the answer to a video's request."""
+    return PackagePlanned(
+        package_id=plan.package_id,
+        asset_id=plan.asset_id,
+        video_id=video_id,
+        renditions=[r.name for r in plan.renditions],
+        duration_s=float(plan.timeline.duration_s),
+        segments_total=plan.segments_total,
+    )

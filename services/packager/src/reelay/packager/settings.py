@@ -5,6 +5,8 @@ from pydantic_settings import SettingsConfigDict
 
 from reelay.common.settings import DatabaseSettings
 
+DAY_S = 86400.0
+
 
 class PackagerSettings(DatabaseSettings):
     """All of them."""
@@ -14,3 +16,7 @@ class PackagerSettings(DatabaseSettings):
     ffprobe: str = Field(default="ffprobe", description="path of ffprobe")
     ffmpeg: str = Field(default="ffmpeg", description="path of FFmpeg, which rewrites sources")
     shaka: str = Field(default="packager", description="path of Shaka Packager")
+    gc_grace_s: float = Field(
+        default=7 * DAY_S, ge=0, description="what nothing needs is kept for so long"
+    )
+    gc_interval_s: float = Field(default=3600.0, gt=0, description="time between two collections")

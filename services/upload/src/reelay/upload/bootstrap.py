@@ -3,6 +3,8 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+from fastapi import FastAPI
+
 from reelay.common import http
 from reelay.common.database import Database, migrate
 from reelay.common.messaging import Messaging
@@ -13,12 +15,15 @@ from reelay.common.tokens import TokenVerifier
 from reelay.upload.adapters import wanted
 from reelay.upload.adapters.drafts import PostgresDrafts
 from reelay.upload.adapters.holding import PostgresHolding
+from reelay.upload.adapters.sources import PostgresSources
 from reelay.upload.adapters.spool import FileSpool
 from reelay.upload.adapters.uploads import PostgresUploads
 from reelay.upload.domain.limits import Limits
 from reelay.upload.domain.ports import Drafts, Holding, Uploads
 from reelay.upload.entrypoints.events import SERVICE, listen
 from reelay.upload.entrypoints.http import UploadEndpoints, add_uploads
+from reelay.upload.entrypoints.upkeep import upkeep_router
+from reelay.upload.handlers.collecting import Collecting
 from reelay.upload.handlers.completion import Completion
 from reelay.upload.handlers.creation import Creation
 from reelay.upload.handlers.drafting import Drafting
@@ -29,6 +34,7 @@ from reelay.upload.handlers.receiving import Receiving
 from reelay.upload.handlers.sweeping import Sweeping
 from reelay.upload.handlers.tidying import Tidying
 from reelay.upload.handlers.uploading import Uploading
+from reelay.upload.handlers.verifying import Verifying
 from reelay.upload.settings import UploadSettings
 
 
@@ -61,8 +67,14 @@ async def main(settings: UploadSettings) -> None:
         checks = {"database": database.check, "broker": messaging.check, "store": store.check}
         app = http.create_app(SERVICE, checks)
         add_uploads(app, endpoints(uploading, store, settings))
+        collecting = add_upkeep(app, database, store, settings)
         await stack.enter_async_context(
-            background(outbox.run(), sweeping.run(), _let_go_at_the_end(holding))
+            background(
+                outbox.run(),
+                sweeping.run(),
+                collecting.run(settings.gc_interval_s),
+                _let_go_at_the_end(holding),
+            )
         )
         await http.serve(app, settings.host, settings.port)
 
@@ -99,6 +111,17 @@ def endpoints(
         settings.expires_after_s,
         settings.stall_limit_s,
     )
+
+
+def add_upkeep(
+    app: FastAPI, database: Database, store: ObjectStore, settings: UploadSettings
+) -> Collecting:
+    """Add the endpoints of collection and verification; return the former's use case."""
+    sources = PostgresSources(database)
+    collecting = Collecting(database, sources, store, settings.gc_grace_s)
+    verify_header = TokenVerifier(store).verify_header
+    app.include_router(upkeep_router(verify_header, collecting, Verifying(sources, store)))
+    return collecting
 
 
 async def _let_go_at_the_end(holding: PostgresHolding) -> None:

@@ -39,3 +39,7 @@ class UploadSettings(DatabaseSettings):
     sweep_interval_s: float = Field(
         default=3600.0, gt=0, description="time between two sweeps for expired uploads"
     )
+    gc_grace_s: float = Field(
+        default=7 * DAY_S, ge=0, description="a source that no video needs is kept for so long"
+    )
+    gc_interval_s: float = Field(default=3600.0, gt=0, description="time between two collections")

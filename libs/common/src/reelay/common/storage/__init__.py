@@ -4,6 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from reelay.common.identity import PART_SIZE_BYTES, asset_id
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.storage.port import (
     AttemptMissingError,
@@ -36,6 +37,7 @@ __all__ = [
     "StoreFullError",
     "StoreUnavailableError",
     "WrongDigestError",
+    "composite_digest",
     "digest",
     "open_store",
     "read_all",
@@ -81,3 +83,24 @@ async def digest(store: ObjectStore, key: str) -> tuple[int, str]:
         size_bytes += len(block)
         sha.update(block)
     return size_bytes, sha.hexdigest()
+
+
+async def composite_digest(store: ObjectStore, key: str) -> tuple[int, str]:
+    """Return the size in bytes and the `asset_id` (identity.asset_id) of a stored object's bytes.
+
+    Raises ObjectMissingError.
+    """
+    size_bytes, part, digests = 0, sha256(), list[bytes]()
+    async for block in store.read(key):
+        rest = memoryview(block)
+        while rest:
+            room = PART_SIZE_BYTES - size_bytes % PART_SIZE_BYTES
+            part.update(rest[:room])
+            size_bytes += len(rest[:room])
+            rest = rest[room:]
+            if size_bytes % PART_SIZE_BYTES == 0:
+                digests.append(part.digest())
+                part = sha256()
+    if size_bytes % PART_SIZE_BYTES or not digests:
+        digests.append(part.digest())
+    return size_bytes, asset_id(digests)

@@ -17,6 +17,7 @@ from reelay.common.events import (
     AssetUploadTerminated,
     ManifestUpdated,
     PackagePlanned,
+    PackageRemoved,
     PackageRequested,
     TranscodeCompleted,
     TranscodeFailed,
@@ -97,6 +98,15 @@ class VideoFacts:
             row = await _package(transaction, fact.package_id)
             row.take(row.give(Package).on_completed(fact.root_digest, fact.warnings))
             await _settle_users(transaction, fact.package_id)
+
+    async def note_package_removed(self, fact: PackageRemoved, at: datetime) -> None:
+        """A package is gone; unless it was planned again since, nothing is known of it any more."""
+        async with self._recorder.transaction() as transaction:
+            row = await _package(transaction, fact.package_id)
+            if row.planned_at is None or row.planned_at < at:
+                await transaction.session.delete(row)
+                await transaction.session.flush()
+                await _settle_users(transaction, fact.package_id)
 
     async def note_failure(self, fact: TranscodeFailed, at: datetime) -> None:
         """A package, or the plan of one for a video, failed."""

@@ -15,6 +15,7 @@ from reelay.common.events import (
     Event,
     ManifestUpdated,
     PackagePlanned,
+    PackageRemoved,
     TranscodeCompleted,
     TranscodeFailed,
 )
@@ -42,6 +43,7 @@ def subscribe(messaging: Messaging, facts: VideoFacts) -> None:
     on("note-package-planned", PackagePlanned, facts.note_package_planned)
     on("note-progress", ManifestUpdated, facts.note_progress)
     on("note-package-completed", TranscodeCompleted, facts.note_package_completed)
+    on("note-package-removed", PackageRemoved, facts.note_package_removed)
     on("note-failure", TranscodeFailed, facts.note_failure)
 
 

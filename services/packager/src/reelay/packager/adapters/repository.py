@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -12,18 +11,15 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.common.commands import Lane
-from reelay.packager.adapters.tables import (
-    ObjectRow,
-    PackageReference,
-    PackageRow,
-    TaskRow,
-    TurnRow,
-)
+from reelay.packager.adapters.tables import ObjectRow, PackageRow, TaskRow, TurnRow
 from reelay.packager.domain.chunks import Chunk
+from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import Plan
 
 DISPATCH_LOCK = 0x6469737061746368  # 'dispatch'
 PLANNED, COMPLETE, FAILED, CANCELLED = "planned", "complete", "failed", "cancelled"
+SUPERSEDED, CONDEMNED = "superseded", "condemned"
+"""Replaced by another package; about to be removed, whatever happens."""
 
 KNOWN_PLANS = 1000
 
@@ -93,38 +89,20 @@ async def insert_package(session: AsyncSession, plan: Plan, owner_id: str, sourc
     return done.first() is not None
 
 
-async def refer(session: AsyncSession, package_id: str, video_id: UUID) -> None:
-    """Note that a video needs a package."""
-    statement = insert(PackageReference).values(package_id=package_id, video_id=video_id)
-    await session.execute(statement.on_conflict_do_nothing())
-
-
-async def drop_references(session: AsyncSession, video_id: UUID) -> list[str]:
-    """Forget a video; return the packages that no video needs any more."""
-    dropped = await session.execute(
-        sa.delete(PackageReference)
-        .where(col(PackageReference.video_id) == video_id)
-        .returning(col(PackageReference.package_id))
-    )
-    packages = [row[0] for row in dropped]
-    needed = select(PackageReference.package_id).where(
-        col(PackageReference.package_id).in_(packages)
-    )
-    return sorted(set(packages) - set((await session.exec(needed)).all()))
-
-
-async def references(session: AsyncSession, package_id: str) -> Sequence[UUID]:
-    """Return the videos that need a package."""
-    statement = select(PackageReference.video_id).where(PackageReference.package_id == package_id)
-    return (await session.exec(statement)).all()
-
-
 async def insert_object(
-    session: AsyncSession, package_id: str, path: str, size_bytes: int, sha256: str
+    session: AsyncSession,
+    package_id: str,
+    stored: StoredObject,
+    chunk: Chunk | None = None,
 ) -> bool:
-    """Note a stored object; False when it was noted before."""
+    """Note a stored object, and the chunk that it was made in; False when it was noted before."""
     statement = insert(ObjectRow).values(
-        package_id=package_id, path=path, size_bytes=size_bytes, sha256=sha256
+        package_id=package_id,
+        path=stored.path,
+        size_bytes=stored.size_bytes,
+        sha256=stored.sha256,
+        made_first=chunk.first if chunk else None,
+        made_last=chunk.last if chunk else None,
     )
     done = await session.execute(statement.on_conflict_do_nothing().returning(col(ObjectRow.path)))
     return done.first() is not None

@@ -27,7 +27,9 @@ class PackageRow(PackagerTable, table=True):
     owner_id: str
     source_key: str
     plan: dict[str, Any] = Field(sa_type=JSONB)
-    state: str = Field(description="planned, complete, failed or cancelled", index=True)
+    state: str = Field(
+        description="planned, complete, failed, cancelled, superseded or condemned", index=True
+    )
     reason: str | None = None
     stored: dict[str, str] = Field(
         sa_type=JSONB, description="rendition → stored segments, a bit set in hexadecimal"
@@ -39,6 +41,12 @@ class PackageRow(PackagerTable, table=True):
     root_digest: str | None = None
     size_bytes: int | None = None
     created_at: datetime = Field(sa_type=sa.DateTime(timezone=True))
+    unreferenced_at: datetime | None = Field(
+        default=None,
+        sa_type=sa.DateTime(timezone=True),
+        description="since when no video needs it",
+    )
+    superseded_by: str | None = Field(default=None, description="package that replaces it")
 
 
 class TurnRow(PackagerTable, table=True):
@@ -60,6 +68,14 @@ class PackageReference(PackagerTable, table=True):
     video_id: UUID = Field(primary_key=True)
 
 
+class DeletedVideo(PackagerTable, table=True):
+    """A tombstone: a late request for a deleted video must not bring its reference back."""
+
+    __tablename__ = "deleted_videos"
+
+    video_id: UUID = Field(primary_key=True)
+
+
 class ObjectRow(PackagerTable, table=True):
     """An object of a package that is stored under its final name."""
 
@@ -69,6 +85,10 @@ class ObjectRow(PackagerTable, table=True):
     path: str = Field(primary_key=True)
     size_bytes: int
     sha256: str
+    made_first: int | None = Field(
+        default=None, description="first and last segment of the chunk that it was made in"
+    )
+    made_last: int | None = None
 
 
 class TaskRow(PackagerTable, table=True):

@@ -28,6 +28,12 @@ class Index:
     body: bytes
     root_digest: str
     size_bytes: int
+    """Of all objects listed."""
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the list itself."""
+        return hashlib.sha256(self.body).hexdigest()
 
 
 def index(package_id: str, objects: Iterable[StoredObject]) -> Index:

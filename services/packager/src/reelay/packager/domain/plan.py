@@ -1,7 +1,7 @@
 """The plan of a package: computed from the source's facts before a frame is encoded, then final."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from typing import Any
@@ -77,12 +77,15 @@ class Plan:
     rungs: tuple[Rung, ...]
     versions: Mapping[str, str]
     provider: str = "software"
+    edition: int = 0
+    """Counts the packages of one recipe whose bytes could not be made again as they were."""
 
     @property
     def recipe(self) -> dict[str, Any]:
         """All that decides the output bytes, as JSON (integers and strings alone)."""
         return {
             **RULES,
+            **({"edition": self.edition} if self.edition else {}),
             "versions": dict(self.versions),
             "rate": [self.timeline.rate.numerator, self.timeline.rate.denominator],
             "frames": self.timeline.frames,
@@ -96,6 +99,10 @@ class Plan:
             ],
             "sound": self.source.audio is not None,
         }  # fmt: skip
+
+    def next_edition(self) -> "Plan":
+        """Return the plan of the same video under another identity."""
+        return replace(self, edition=self.edition + 1)
 
     @cached_property
     def package_id(self) -> str:

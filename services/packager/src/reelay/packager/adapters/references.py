@@ -1,0 +1,138 @@
+"""Which videos need which packages; every function works inside its caller's transaction.
+
+References come from facts: a request adds one, a deletion drops it and leaves a tombstone. So
+nothing is forgotten while somebody needs it, in whatever order the two are heard.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from reelay.packager.adapters.repository import CONDEMNED, PLANNED
+from reelay.packager.adapters.tables import (
+    DeletedVideo,
+    ObjectRow,
+    PackageReference,
+    PackageRow,
+    TaskRow,
+)
+
+
+async def hold(session: AsyncSession, name: str) -> None:
+    """Let one transaction at a time, on any replica, decide about what is called `name`.
+
+    Taken in the order video, package, source, rows.
+    """
+    key = sa.func.hashtextextended(name, 0)
+    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
+
+
+async def refer(session: AsyncSession, package_id: str, video_id: UUID) -> None:
+    """Note that a video needs a package."""
+    statement = insert(PackageReference).values(package_id=package_id, video_id=video_id)
+    await session.execute(statement.on_conflict_do_nothing())
+    await _set_unreferenced(session, [package_id], None)
+
+
+async def references(session: AsyncSession, package_id: str) -> Sequence[UUID]:
+    """Return the videos that need a package."""
+    statement = select(PackageReference.video_id).where(PackageReference.package_id == package_id)
+    return (await session.exec(statement)).all()
+
+
+async def is_deleted(session: AsyncSession, video_id: UUID) -> bool:
+    """Tell whether a video was deleted."""
+    return await session.get(DeletedVideo, video_id) is not None
+
+
+async def drop_references(session: AsyncSession, video_id: UUID) -> list[str]:
+    """Forget a video for good; return the packages that no video needs any more."""
+    tombstone = insert(DeletedVideo).values(video_id=video_id)
+    await session.execute(tombstone.on_conflict_do_nothing())
+    mine = col(PackageReference.video_id) == video_id
+    dropped = await session.execute(
+        sa.delete(PackageReference).where(mine).returning(col(PackageReference.package_id))
+    )
+    return await _no_longer_needed(session, [row[0] for row in dropped])
+
+
+async def move_references(session: AsyncSession, old: str, new: str) -> Sequence[UUID]:
+    """Let the videos that need package `old` need `new` instead; return them."""
+    videos = await references(session, old)
+    for video_id in videos:
+        await refer(session, new, video_id)
+    mine = col(PackageReference.package_id) == old
+    await session.execute(sa.delete(PackageReference).where(mine))
+    await _no_longer_needed(session, [old])
+    return videos
+
+
+async def mark(session: AsyncSession) -> None:
+    """Note of every package that no video needs that it is so from now on, unless noted before."""
+    needed = sa.select(col(PackageReference.package_id))
+    await session.execute(
+        sa.update(PackageRow)
+        .where(
+            col(PackageRow.unreferenced_at).is_(None),
+            col(PackageRow.package_id).not_in(needed),
+        )
+        .values(unreferenced_at=sa.func.now())
+    )
+
+
+async def unneeded(session: AsyncSession, before: datetime) -> Sequence[str]:
+    """Return the packages that no video has needed since `before`, and those already condemned."""
+    statement = select(PackageRow.package_id).where(_removable(before))
+    return (await session.exec(statement.order_by(PackageRow.package_id))).all()
+
+
+async def condemn(session: AsyncSession, package_id: str, before: datetime) -> bool:
+    """Decide, for good, that a package is removed; False when it is needed or being made."""
+    mine = col(PackageRow.package_id) == package_id
+    needed = sa.select(PackageReference).where(col(PackageReference.package_id) == package_id)
+    done = await session.execute(
+        sa.update(PackageRow)
+        .where(mine, _removable(before), ~needed.exists())
+        .values(state=CONDEMNED)
+        .returning(col(PackageRow.package_id))
+    )
+    return done.first() is not None
+
+
+async def forget_package(session: AsyncSession, package_id: str) -> None:
+    """Remove all rows of a package."""
+    for table in (ObjectRow, TaskRow, PackageReference, PackageRow):
+        mine = sa.column("package_id") == package_id
+        await session.execute(sa.delete(table).where(mine))
+
+
+async def is_source(session: AsyncSession, key: str) -> bool:
+    """Tell whether any package is, or was, made of the object under `key`."""
+    statement = select(PackageRow.package_id).where(PackageRow.source_key == key).limit(1)
+    return (await session.exec(statement)).first() is not None
+
+
+def _removable(before: datetime) -> sa.ColumnElement[bool]:
+    state = col(PackageRow.state)
+    return (state == CONDEMNED) | ((state != PLANNED) & (col(PackageRow.unreferenced_at) <= before))
+
+
+async def _no_longer_needed(session: AsyncSession, packages: Sequence[str]) -> list[str]:
+    needed = select(PackageReference.package_id).where(
+        col(PackageReference.package_id).in_(packages)
+    )
+    unneeded = sorted(set(packages) - set((await session.exec(needed)).all()))
+    await _set_unreferenced(session, unneeded, sa.func.now())
+    return unneeded
+
+
+async def _set_unreferenced(
+    session: AsyncSession, packages: Sequence[str], since: sa.ColumnElement[datetime] | None
+) -> None:
+    mine = col(PackageRow.package_id).in_(packages)
+    await session.execute(sa.update(PackageRow).where(mine).values(unreferenced_at=since))

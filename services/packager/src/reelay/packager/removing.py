@@ -1,0 +1,54 @@
+"""Removes packages that nothing needs any more, so that whoever needs one again finds none.
+
+First the row says that the package is condemned, which nothing takes back; then its objects are
+deleted; then its rows. Killed in between, the next collection, or the next request for the same
+package, finishes what was begun.
+"""
+
+from dataclasses import dataclass
+
+import structlog
+
+from reelay.common.events import PackageRemoved
+from reelay.common.outbox import Transaction
+from reelay.common.storage import ObjectInfo, ObjectStore
+from reelay.packager.adapters import references, repository
+from reelay.packager.domain.outcome import PLAN
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Removed:
+    """How much was removed."""
+
+    objects: int
+    size_bytes: int
+
+
+async def finish_removal(tx: Transaction, store: ObjectStore, package_id: str) -> Removed | None:
+    """Remove a condemned package, and announce it; None when it is not condemned.
+
+    The caller holds the package's name until its transaction ends.
+    """
+    row = await repository.lock(tx.session, package_id)
+    if row is None or row.state != repository.CONDEMNED:
+        return None
+    # The plan first: the content API answers from it, and promises nothing without.
+    await store.delete(f"packages/{package_id}/{PLAN}")
+    objects = await objects_of(store, package_id)
+    for info in objects:
+        await store.delete(info.key)
+    tx.session.expunge(row)
+    await references.forget_package(tx.session, package_id)
+    await repository.forget_turn(tx.session, package_id)
+    await tx.announce(PackageRemoved(package_id=package_id))
+    removed = Removed(len(objects), sum(info.size_bytes for info in objects))
+    log.info("removed", package_id=package_id, objects=removed.objects)
+    return removed
+
+
+async def objects_of(store: ObjectStore, package_id: str) -> list[ObjectInfo]:
+    """Return what is stored of a package, and what waits to be."""
+    prefixes = (f"packages/{package_id}/", f"staging/{package_id}/")
+    return [info for prefix in prefixes async for info in store.scan(prefix)]

@@ -1,0 +1,49 @@
+"""What the packager's integration tests share."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from reelay.common.database import Database, migrate
+from reelay.common.messaging import Messaging
+from reelay.common.storage import open_store
+from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
+from reelay.common.testing.servers import Program
+
+from .house import House, build_house
+
+
+@pytest.fixture(scope="session")
+def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """An S3 server that the tests share, each with a bucket of its own."""
+    with seaweedfs_server(tmp_path_factory.mktemp("s3")) as program:
+        yield program
+
+
+@pytest.fixture(params=["filesystem", "s3"])
+def any_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty store of each kind is."""
+    if request.param == "filesystem":
+        return (tmp_path / "store").as_uri()
+    return fresh_bucket_url(request.getfixturevalue("seaweedfs"))
+
+
+@pytest.fixture
+async def any_house(
+    database_url: str, messaging: Messaging, any_store_url: str
+) -> AsyncIterator[House]:
+    """The parts, on each kind of store."""
+    await migrate(database_url, "reelay.packager")
+    database = Database(database_url)
+    yield build_house(database, messaging, open_store(any_store_url))
+    await database.close()
+
+
+@pytest.fixture
+async def house(database_url: str, messaging: Messaging, tmp_path: Path) -> AsyncIterator[House]:
+    """The parts, with an empty database and store."""
+    await migrate(database_url, "reelay.packager")
+    database = Database(database_url)
+    yield build_house(database, messaging, open_store(f"file://{tmp_path}/store"))
+    await database.close()

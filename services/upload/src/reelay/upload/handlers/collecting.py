@@ -1,0 +1,85 @@
+"""Removes sources that no video needs any more, after a grace period: mark and sweep.
+
+The mark is an object `marks/<name of the source>`, whose age is the time that the source has not
+been needed. Killed anywhere, a collection leaves a mark too many or too few, and no harm.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from reelay.common.database import Database
+from reelay.common.errors import ReelayError
+from reelay.common.storage.port import ObjectInfo, ObjectMissingError, ObjectStore
+from reelay.common.upkeep import CollectionRunningError, Removal, collecting_alone, time_ago
+from reelay.upload.adapters.sources import PREFIX, PostgresSources
+
+MARKS = "marks/"
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Collecting:
+    """The use case of `reelay gc` for sources."""
+
+    database: Database
+    sources: PostgresSources
+    store: ObjectStore
+    grace_s: float
+
+    async def run(self, interval_s: float) -> None:
+        """Collect for ever; of several replicas one does."""
+        while True:
+            await asyncio.sleep(interval_s)
+            try:
+                async for removal in self.collect():
+                    log.info("collected", name=removal.name)
+            except CollectionRunningError:
+                continue
+            except (ReelayError, SQLAlchemyError, OSError) as error:
+                log.warning("collection waits", error=repr(error)[:300])
+
+    async def collect(
+        self, grace_s: float | None = None, *, dry_run: bool = False
+    ) -> AsyncGenerator[Removal]:
+        """Remove what has not been needed for the grace period; yield each.
+
+        Raises CollectionRunningError.
+        """
+        limit_s = time_ago(self.grace_s if grace_s is None else grace_s).timestamp()
+        async with collecting_alone(self.database):
+            async for info in self.store.scan(PREFIX):
+                mark = MARKS + info.key.removeprefix(PREFIX)
+                if await self.sources.is_needed(info.key):
+                    await self._unmark(mark, dry_run=dry_run)
+                elif await self._marked_at_s(info, mark, dry_run=dry_run) <= limit_s:
+                    if not dry_run and not await self._remove(info.key, mark):
+                        continue
+                    yield Removal("source", info.key, 1, info.size_bytes, removed=not dry_run)
+
+    async def _marked_at_s(self, info: ObjectInfo, mark: str, *, dry_run: bool) -> float:
+        """Return since when an object is known not to be needed; never before it was stored."""
+        if not dry_run:
+            found = (await self.store.put(mark, b"")).info
+        else:
+            try:
+                found = await self.store.head(mark)
+            except ObjectMissingError:
+                return time_ago(0).timestamp()
+        return max(found.modified_at_s, info.modified_at_s)
+
+    async def _remove(self, key: str, mark: str) -> bool:
+        """Remove a source unless somebody came to need it; tell whether it is gone."""
+        async with self.sources.deciding(key) as needed:
+            if not needed:
+                await self.store.delete(key)
+        await self.store.delete(mark)
+        return not needed
+
+    async def _unmark(self, mark: str, *, dry_run: bool) -> None:
+        if not dry_run:
+            await self.store.delete(mark)
