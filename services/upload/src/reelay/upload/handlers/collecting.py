@@ -5,6 +5,7 @@ been needed. Killed anywhere, a collection leaves a mark too many or too few, an
 """
 
 import asyncio
+import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
@@ -14,7 +15,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from reelay.common.database import Database
 from reelay.common.errors import ReelayError
 from reelay.common.storage.port import ObjectInfo, ObjectMissingError, ObjectStore
-from reelay.common.upkeep import CollectionRunningError, Removal, collecting_alone, time_ago
+from reelay.common.upkeep import CollectionRunningError, Removal, collecting_alone
 from reelay.upload.adapters.sources import PREFIX, PostgresSources
 
 MARKS = "marks/"
@@ -50,27 +51,27 @@ class Collecting:
 
         Raises CollectionRunningError.
         """
-        limit_s = time_ago(self.grace_s if grace_s is None else grace_s).timestamp()
+        spared_s = self.grace_s if grace_s is None else grace_s
         async with collecting_alone(self.database):
             async for info in self.store.scan(PREFIX):
                 mark = MARKS + info.key.removeprefix(PREFIX)
                 if await self.sources.is_needed(info.key):
                     await self._unmark(mark, dry_run=dry_run)
-                elif await self._marked_at_s(info, mark, dry_run=dry_run) <= limit_s:
+                elif await self._unneeded_for_s(info, mark, dry_run=dry_run) >= spared_s:
                     if not dry_run and not await self._remove(info.key, mark):
                         continue
                     yield Removal("source", info.key, 1, info.size_bytes, removed=not dry_run)
 
-    async def _marked_at_s(self, info: ObjectInfo, mark: str, *, dry_run: bool) -> float:
-        """Return since when an object is known not to be needed; never before it was stored."""
+    async def _unneeded_for_s(self, info: ObjectInfo, mark: str, *, dry_run: bool) -> float:
+        """Return how long an object is known not to be needed; it is marked if it was not."""
         if not dry_run:
             found = (await self.store.put(mark, b"")).info
         else:
             try:
                 found = await self.store.head(mark)
             except ObjectMissingError:
-                return time_ago(0).timestamp()
-        return max(found.modified_at_s, info.modified_at_s)
+                return 0.0
+        return time.time() - found.modified_at_s
 
     async def _remove(self, key: str, mark: str) -> bool:
         """Remove a source unless somebody came to need it; tell whether it is gone."""
