@@ -12,6 +12,7 @@ from benchmarks import (
     pipeline_cpu,
     second_upload,
     seek,
+    storage_memory,
     two_encoders,
 )
 from benchmarks.machine import HEADER, Figure, describe
@@ -32,6 +33,7 @@ BENCHMARKS: dict[str, Callable[[bool], list[Figure]]] = {
     "seek-busy": lambda quick: seek.measure(3 if quick else 10, busy=True),
     "backlog": lambda quick: backlog.measure(3 if quick else 10),
     "two-encoders": lambda quick: two_encoders.measure(1 if quick else 3),
+    "storage-memory": lambda quick: storage_memory.measure(2**30 if quick else 5 * 2**30),
     "lanes": lambda quick: lanes.measure(runs=3 if quick else 10),
 }
 
