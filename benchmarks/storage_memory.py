@@ -51,17 +51,18 @@ def _peak(url: str, place: Path, way: str, size_bytes: int) -> int:
 
 
 async def move(store: ObjectStore, place: Path, way: str, size_bytes: int) -> None:
-    """Move an object of this size one way; `read` finds what `parts` left, and removes it."""
-    key = f"sources/{size_bytes}"
+    """Move an object of this size one way; `read` finds what `put` left.
+
+    Nothing is deleted: SeaweedFS would then compact its volumes, and hold writes up meanwhile.
+    """
     if way == "put":
-        await store.delete(key)
         source = place / "source"
         with source.open("wb") as file:
             file.truncate(size_bytes)  # a hole: nothing but its length has to be written
-        assert (await store.put(key, source)).created
+        assert (await store.put(f"put/{size_bytes}", source)).created
         source.unlink()
     elif way == "parts":
-        await store.delete(key)
+        key = f"parts/{size_bytes}"
         attempt = await store.begin_parts(key)
         tags = []
         for start in range(0, size_bytes, PART_SIZE_BYTES):
@@ -70,10 +71,9 @@ async def move(store: ObjectStore, place: Path, way: str, size_bytes: int) -> No
         assert (await store.complete_parts(key, attempt, tags)).created
     else:
         read = 0
-        async for block in store.read(key):
+        async for block in store.read(f"put/{size_bytes}"):
             read += len(block)
         assert read == size_bytes
-        await store.delete(key)
 
 
 def main() -> None:
