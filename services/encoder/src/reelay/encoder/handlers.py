@@ -1,5 +1,6 @@
 """The encoder's one use case: make a chunk, and announce each segment the moment it is stored."""
 
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import Protocol
@@ -13,6 +14,9 @@ from reelay.encoder.domain.errors import FFmpegFailedError
 Announce = Callable[[SegmentReady | SegmentFailed, str], Awaitable[None]]
 """Publishes a fact under a message id that is the same when it is published again."""
 
+
+LOOK_INTERVAL_S = 1.0
+"""How often at most it is looked whether a chunk is still wanted."""
 
 END_MARKS = ("index.json", "failed.json")
 """Objects that the packager writes when a package is complete, or failed or deleted."""
@@ -37,9 +41,11 @@ async def encode_chunk(
     """Store and announce the segments of a chunk, each at once.
 
     Safe to repeat: a segment stored by an earlier delivery stays as it is, and is announced again.
+    Ends without more segments when the package is deleted, failed or whole meanwhile.
     """
     if not await is_wanted(task, store):
         return
+    looked_s = time.monotonic()
     outstanding = len(task.video) * len(task.segments)
     outstanding += len(task.audio_segments) if task.audio_rendition else 0
     async with aclosing(transcoder.transcode(task)) as segments:
@@ -59,6 +65,10 @@ async def encode_chunk(
                 warnings=list(segment.warnings),
             )
             await announce(ready, f"{_run(task)}:{segment.rendition}:{segment.spec.number}")
+            if time.monotonic() - looked_s > LOOK_INTERVAL_S:
+                if not await is_wanted(task, store):
+                    return
+                looked_s = time.monotonic()
 
 
 async def is_wanted(task: EncodeChunk, store: ObjectStore) -> bool:
