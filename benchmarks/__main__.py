@@ -10,6 +10,7 @@ from pathlib import Path
 
 from benchmarks import (
     backlog,
+    delivery,
     first_segment,
     lanes,
     pipeline_cpu,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "backlog": lambda quick: backlog.measure(3 if quick else 10),
     "two-encoders": lambda quick: two_encoders.measure(1 if quick else 3),
     "storage-memory": lambda quick: storage_memory.measure(2**30 if quick else 5 * 2**30),
+    "delivery": delivery.measure,
     "lanes": lambda quick: lanes.measure(runs=3 if quick else 10),
 }
 

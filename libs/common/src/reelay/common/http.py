@@ -2,8 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import responses
 from typing import Any, Literal
@@ -12,7 +15,8 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -97,19 +101,74 @@ async def readiness(checks: Mapping[str, Check]) -> tuple[bool, dict[str, Any]]:
     return ready, {"ready": ready, "checks": states}
 
 
+@dataclass(frozen=True)
+class ConnectionLimits:
+    """What a client may hold of a server that speaks HTTP/1.1 alone.
+
+    Granian's automatic choice of the protocol waits for a connection's first byte without limit.
+    """
+
+    head_timeout_s: float = 15.0
+    """A connection whose next request head is not complete by then is closed, idle ones too."""
+    stalled_s: float = 30.0
+    """A connection whose peer takes no byte of what was sent for so long is reset."""
+    buffer_bytes: int = 64 * 1024
+    """About what a request head and the unsent part of an answer may take; more is 431."""
+    connections: int = 4096
+    """More than this wait to be accepted."""
+    file_threads: int = 16
+    """Threads that read files; few, because waking many costs more than they gain."""
+
+
+class _LimitedServer(Server):
+    """A server whose connections the kernel ends when their peers take nothing."""
+
+    def __init__(self, limits: ConnectionLimits, **options: Any) -> None:
+        self._stalled_s = limits.stalled_s
+        super().__init__(
+            **options,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=round(limits.head_timeout_s * 1000),
+                max_buffer_size=limits.buffer_bytes,
+            ),
+            backpressure=limits.connections,
+            runtime_blocking_threads=limits.file_threads,
+        )
+
+    def _init_shared_socket(self) -> None:
+        """Bind, and set what accepted connections inherit.
+
+        TCP_USER_TIMEOUT also counts while the peer's window is closed (Linux 5.11, tcp(7)).
+        """
+        super()._init_shared_socket()  # type: ignore[no-untyped-call]  # granian leaves it untyped
+        spec: Any = self._ssp
+        holder = spec.build()
+        self._ssp, self._shd = None, holder
+        with socket.socket(fileno=os.dup(holder.get_fd())) as listener:
+            timeout_ms = round(self._stalled_s * 1000)
+            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+
+
 async def serve(
-    app: Any, host: str, port: int, *, interface: Literal["asginl", "rsgi"] = "asginl"
+    app: Any,
+    host: str,
+    port: int,
+    *,
+    interface: Literal["asginl", "rsgi"] = "asginl",
+    limits: ConnectionLimits | None = None,
 ) -> None:
     """Serve until SIGTERM or SIGINT; answer what was begun, then return."""
-    server = Server(
-        app,
-        address=host,
-        port=port,
-        interface=Interfaces(interface),
-        websockets=False,
-        log_enabled=False,
-        backlog=1024,
-    )
+    options: dict[str, Any] = {
+        "target": app,
+        "address": host,
+        "port": port,
+        "interface": Interfaces(interface),
+        "websockets": False,
+        "log_enabled": False,
+        "backlog": 1024,
+    }
+    server = _LimitedServer(limits, **options) if limits else Server(**options)
     loop = asyncio.get_running_loop()
     stopping.clear()
     for number in (signal.SIGTERM, signal.SIGINT):

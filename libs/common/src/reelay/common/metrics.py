@@ -28,3 +28,9 @@ REQUESTS_SERVED = Counter("reelay_content_requests", "Content requests by status
 STORE_CIRCUIT_OPENED = Counter(
     "reelay_store_circuit_opened", "Times that the object store was left alone after failures"
 )
+CACHE_FETCHES = Counter(
+    "reelay_content_cache_fetches",
+    "Objects fetched into the local cache by outcome: stored, absent, damaged, failed",
+    ["outcome"],
+)
+CACHE_BYTES = Gauge("reelay_content_cache_bytes", "Bytes that the local cache takes on the disk")

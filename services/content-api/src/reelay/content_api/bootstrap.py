@@ -8,7 +8,11 @@ from reelay.common.messaging import Messaging
 from reelay.common.service import background
 from reelay.common.storage import ObjectStore, open_store
 from reelay.content_api.adapters.broker import BrokerDemand
+from reelay.content_api.adapters.cache_folder import CacheFolder
+from reelay.content_api.adapters.copies import Copies
+from reelay.content_api.adapters.digests import StoredDigests
 from reelay.content_api.adapters.failures import StoredFailures
+from reelay.content_api.adapters.feeds import PipeFeeds
 from reelay.content_api.adapters.local_files import LocalFiles
 from reelay.content_api.adapters.object_cache import ObjectCache
 from reelay.content_api.adapters.plans import StoredPlans
@@ -20,15 +24,21 @@ from reelay.content_api.handlers import Library
 from reelay.content_api.settings import ContentApiSettings
 from reelay.content_api.waiting import WaitingLimits, WaitingRoom
 
+MAX_FEEDS = 12
+"""Answers from objects under way at a time. Each may keep one of the server's file threads waiting
+for the store, so some are always left for files (see http.ConnectionLimits)."""
+
 
 async def main(settings: ContentApiSettings) -> None:
     """Serve until the process is asked to stop."""
     async with AsyncExitStack() as stack:
         store = open_store(settings.store_url)
+        folder = CacheFolder(settings.cache_dir, settings.store_url)
+        stack.callback(folder.close)
         messaging = Messaging(settings.nats_url, "content-api")
         demand = BrokerDemand(messaging)
         library = Library(
-            open_files(store, settings, stack),
+            open_files(store, folder, settings, stack),
             StoredPlans(store),
             StoredFailures(store),
             demand,
@@ -45,16 +55,24 @@ async def main(settings: ContentApiSettings) -> None:
             background(demand.connect(), close_on_stop(library.waiting))
         )
         # The broker is no part of readiness: without it everything that exists is served.
-        app = Application(library, {"store": store.check})
-        await http.serve(app, settings.host, settings.port, interface="rsgi")
+        app = Application(library, PipeFeeds(folder.pipes, MAX_FEEDS), {"store": store.check})
+        limits = http.ConnectionLimits(
+            head_timeout_s=settings.head_timeout_s,
+            stalled_s=settings.stalled_s,
+            connections=settings.max_connections,
+        )
+        await http.serve(app, settings.host, settings.port, interface="rsgi", limits=limits)
 
 
-def open_files(store: ObjectStore, settings: ContentApiSettings, stack: AsyncExitStack) -> Files:
+def open_files(
+    store: ObjectStore, folder: CacheFolder, settings: ContentApiSettings, stack: AsyncExitStack
+) -> Files:
     """Return the store's own files, or a cache of a store that has none on this machine."""
     if store.local_path(plan_key("0" * 64)) is not None:
-        return LocalFiles(store)
-    cache = ObjectCache(store, settings.cache_dir, settings.cache_bytes)
-    stack.callback(cache.close)
+        return LocalFiles(store, settings.memory_bytes)
+    copies = Copies(folder, settings.cache_bytes, settings.memory_bytes)
+    cache = ObjectCache(store, folder, StoredDigests(store), copies)
+    stack.push_async_callback(cache.close)
     return cache
 
 

@@ -4,7 +4,7 @@ from http import HTTPStatus
 
 from reelay.common.errors import NotFoundError, PermanentError
 from reelay.content_api.domain.names import ContentName
-from reelay.content_api.domain.ports import Demand, Failures, Files, Plans, StoredFile
+from reelay.content_api.domain.ports import Demand, Failures, Files, Found, Plans, StoredFile
 from reelay.content_api.waiting import NotYetError, Visitor, WaitingLimits, WaitingRoom
 
 
@@ -38,7 +38,7 @@ class Library:
             return None
         return self._files.peek(name.key)
 
-    async def fetch(self, name: ContentName, who: Visitor | None) -> StoredFile:
+    async def fetch(self, name: ContentName, who: Visitor | None) -> Found:
         """Return the object's file; wait for it when it is promised, if somebody waits.
 
         Raises NotFoundError for what was never promised, PackageFailedError for what will never
@@ -60,7 +60,7 @@ class Library:
             raise NotYetError
         return await self.waiting.wait(name, promises.rendition_of(name.path), who)
 
-    async def _look(self, name: ContentName) -> StoredFile | None:
+    async def _look(self, name: ContentName) -> Found | None:
         if file := await self._files.find(name.key):
             return file
         await self._raise_if_failed(name.package_id)

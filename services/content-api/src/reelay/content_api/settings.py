@@ -26,8 +26,19 @@ class ContentApiSettings(ServiceSettings):
     )
     cache_dir: Path = Field(
         default=Path(tempfile.gettempdir()),
-        description="where copies of objects of a remote store are kept; unused with file://",
+        description="where a folder of this process is made, for copies of objects of a remote "
+        "store and for answers under way",
     )
     cache_bytes: int = Field(
-        default=1024**3, gt=0, description="size of these copies above which old ones are dropped"
+        default=1024**3, gt=0, description="size of these copies above which some are dropped"
     )
+    memory_bytes: int = Field(
+        default=32 * 1024**2, gt=0, description="memory for playlists and other small objects"
+    )
+    head_timeout_s: float = Field(
+        default=15.0, gt=0, description="how long a connection may take for a request's head"
+    )
+    stalled_s: float = Field(
+        default=30.0, gt=0, description="how long a client may take nothing of an answer"
+    )
+    max_connections: int = Field(default=4096, gt=0, description="more wait to be accepted")

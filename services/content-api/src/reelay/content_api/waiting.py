@@ -11,7 +11,7 @@ from reelay.common.errors import TransientError
 from reelay.common.metrics import SEGMENT_WAIT_SECONDS
 from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
-from reelay.content_api.domain.ports import Demand, StoredFile
+from reelay.content_api.domain.ports import Demand, Found
 
 ClientGone = Callable[[], Awaitable[None]]
 """Returns when the client went away."""
@@ -25,7 +25,7 @@ class Visitor:
     gone: ClientGone
 
 
-Look = Callable[[ContentName], Awaitable[StoredFile | None]]
+Look = Callable[[ContentName], Awaitable[Found | None]]
 """Returns the object's file or None; raises when it will never exist."""
 
 
@@ -62,7 +62,7 @@ class _Watch:
     viewer: str
     waiting: int = 0
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    task: asyncio.Task[StoredFile] = field(init=False)
+    task: asyncio.Task[Found] = field(init=False)
 
 
 class WaitingRoom:
@@ -76,7 +76,7 @@ class WaitingRoom:
         self._packages: Counter[str] = Counter()
         self._closed = False
 
-    async def wait(self, name: ContentName, rendition: str | None, who: Visitor) -> StoredFile:
+    async def wait(self, name: ContentName, rendition: str | None, who: Visitor) -> Found:
         """Return the object's file as soon as it exists.
 
         `rendition` is the one whose news matter; None for all. Raises NotYetError after the
@@ -139,7 +139,7 @@ class WaitingRoom:
             if self._watches.get(watch.name) is watch:
                 del self._watches[watch.name]
 
-    async def _first(self, watch: _Watch, gone: ClientGone) -> StoredFile:
+    async def _first(self, watch: _Watch, gone: ClientGone) -> Found:
         leaving = asyncio.ensure_future(gone())
         try:
             await asyncio.wait(
@@ -153,7 +153,7 @@ class WaitingRoom:
         finally:
             leaving.cancel()
 
-    async def _watch(self, watch: _Watch) -> StoredFile:
+    async def _watch(self, watch: _Watch) -> Found:
         while True:
             due = time.monotonic() + self._limits.repeat_s
             await self._demand.tell(watch.name, watch.viewer)

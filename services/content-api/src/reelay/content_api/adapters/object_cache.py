@@ -1,175 +1,173 @@
-"""Objects of a remote store: copies in a local directory, as many as fit.
+"""Objects of a remote store, fetched once into a local cache however many ask for them.
 
-Granian sends files with backpressure; bytes given to an RSGI stream it takes without limit and
-keeps in memory until a slow client has read them (2.8.7; emmett-framework/granian#898 mended it
-for ASGI and WSGI only). So an object is copied to a file first, once for all who ask for it.
+Whoever asks for an object that is not here may read what has arrived of it.
 """
 
 import asyncio
-import fcntl
 import itertools
-import os
-import shutil
-import tempfile
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 
 import structlog
 
+from reelay.common.metrics import CACHE_FETCHES
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
-from reelay.content_api.domain.ports import StoredFile
+from reelay.content_api.adapters.cache_folder import CacheFolder, Kept, remove, undamaged
+from reelay.content_api.adapters.copies import Copies, Copy
+from reelay.content_api.adapters.filling import DamagedObjectError, Filling
+from reelay.content_api.adapters.small_objects import SMALL_BYTES
+from reelay.content_api.domain.ports import Digests, Found, StoredFile
 
-RECHECK_S = 60.0
-"""A copy is served this long without asking the store whether the object was deleted."""
-KEEP_S = 10.0
-"""A copy used this recently is never dropped: the server may not have opened it yet."""
-CONCURRENT_COPIES = 32
-PREFIX = "reelay-content-"
+VERIFY_S = 3600.0
+"""A copy is served this long without comparing its digest again."""
+CONCURRENT_FETCHES = 32
 
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class _Copy:
-    file: StoredFile
-    checked_at_s: float
-    used_at_s: float
-
-
 class ObjectCache:
-    """Copies of immutable objects; those used longest ago are dropped first."""
+    """Copies of immutable objects; see Files."""
 
     def __init__(
         self,
         store: ObjectStore,
-        directory: Path,
-        max_bytes: int,
+        folder: CacheFolder,
+        digests: Digests,
+        copies: Copies,
         *,
         now: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Use a new directory below `directory`; `close` removes it.
-
-        `now` returns seconds of a clock that never goes back.
-        """
-        self._now = now
+        """`now` returns seconds of a clock that never goes back."""
         self._store = store
-        _remove_orphans(directory)
-        self._directory = Path(tempfile.mkdtemp(prefix=PREFIX, dir=directory))
-        self._lock = os.open(self._directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-        fcntl.flock(self._lock, fcntl.LOCK_EX)
-        self._max_bytes = max_bytes
-        self._size_bytes = 0
-        self._copies: OrderedDict[str, _Copy] = OrderedDict()
-        self._copying: dict[str, asyncio.Task[StoredFile | None]] = {}
-        self._slots = asyncio.Semaphore(CONCURRENT_COPIES)
+        self._folder = folder
+        self._digests = digests
+        self._copies = copies
+        self._now = now
+        self._looking: dict[str, asyncio.Task[Found | None]] = {}
+        self._filling: dict[str, Filling] = {}
+        self._fetches: set[asyncio.Task[None]] = set()
+        self._slots = asyncio.Semaphore(CONCURRENT_FETCHES)
         self._numbers = itertools.count()
 
     def peek(self, key: str) -> StoredFile | None:
         """See Files."""
-        copy = self._copies.get(key)
-        now = self._now()
-        if copy is None or now - copy.checked_at_s > RECHECK_S:
-            return None
-        if not os.path.exists(copy.file.path):
-            # Somebody cleaned the directory.
-            self._drop(key)
-            return None
-        copy.used_at_s = now
-        self._copies.move_to_end(key)
-        return copy.file
+        return self._copies.fresh(key)
 
-    async def find(self, key: str) -> StoredFile | None:
-        """See Files. Several calls for one object share one copy."""
+    async def find(self, key: str) -> Found | None:
+        """See Files. Several calls for one object share one look at the store."""
         if file := self.peek(key):
             return file
-        task = self._copying.get(key)
+        task = self._looking.get(key)
         if task is None:
-            task = asyncio.create_task(self._refresh(key))
-            self._copying[key] = task
-            task.add_done_callback(lambda _: self._copying.pop(key))
+            task = self._looking[key] = asyncio.create_task(self._look(key))
+            task.add_done_callback(lambda _: self._looking.pop(key))
         return await asyncio.shield(task)
 
-    def close(self) -> None:
-        """Remove all copies."""
-        for task in self._copying.values():
+    async def close(self) -> None:
+        """End all fetches; what is complete stays for the next process."""
+        running = [*self._looking.values(), *self._fetches]
+        for task in running:
             task.cancel()
-        shutil.rmtree(self._directory, ignore_errors=True)
-        os.close(self._lock)
+        await asyncio.gather(*running, return_exceptions=True)
 
-    async def _refresh(self, key: str) -> StoredFile | None:
-        async with self._slots:
-            copy = self._copies.get(key)
-            if copy is None:
-                return await self._copy(key)
-            try:
-                await self._store.head(key)
-            except ObjectMissingError:
-                self._drop(key)
+    async def _look(self, key: str) -> Found | None:
+        filling = self._filling.get(key)
+        if filling is None:
+            if await self._gone(key):
                 return None
-            except StoreUnavailableError as error:
-                # The bytes are right all the same.
-                log.warning("serving a copy without asking the store", error=repr(error)[:200])
-            copy.checked_at_s = self._now()
-            return self.peek(key) or await self._copy(key)
-
-    async def _copy(self, key: str) -> StoredFile | None:
-        path = self._directory / str(next(self._numbers))
-        try:
-            size = await self._write(key, path)
-        except ObjectMissingError:
+            if file := self._copies.fresh(key):
+                return file
+            filling = self._filling[key] = Filling(
+                self._store, self._digests, key, self._folder.unfinished / str(next(self._numbers))
+            )
+            task = asyncio.create_task(self._fill(filling))
+            self._fetches.add(task)
+            task.add_done_callback(self._fetches.discard)
+        if not await asyncio.shield(filling.begun):
             return None
-        except OSError as error:
-            raise StoreUnavailableError(f"The cache cannot be written: {error}") from error
-        file = StoredFile(str(path), size)
-        now = self._now()
-        self._copies[key] = _Copy(file, now, now)
-        self._size_bytes += size
-        self._drop_old(now)
-        return file
+        return await filling.whole() if filling.size_bytes <= SMALL_BYTES else filling
 
-    async def _write(self, key: str, path: Path) -> int:
-        size = 0
-        file = await asyncio.to_thread(path.open, "wb", 0)
+    async def _gone(self, key: str) -> bool:
+        """Tell whether the store has lost an object of which there is a file here.
+
+        A file that is right afterwards is known as fresh; a damaged one is removed.
+        """
+        copy = self._copies.get(key)
+        if copy is not None:
+            return await self._recheck(key, copy)
+        kept = self._copies.take_left(key)
+        if kept is None:
+            return False
+        with suppress(StoreUnavailableError):
+            try:
+                size = (await self._store.head(key)).size_bytes
+            except ObjectMissingError:
+                remove(kept.path)
+                return True
+            if size != kept.size_bytes:
+                log.warning("another object lies under this key", key=key)
+                remove(kept.path)
+                return False
+        if await self._right(key, kept):
+            self._copies.add(key, kept)
+        else:
+            remove(kept.path)
+        return False
+
+    async def _recheck(self, key: str, copy: Copy) -> bool:
         try:
-            async for block in self._store.read(key):
-                await asyncio.to_thread(file.write, block)
-                size += len(block)
-        except BaseException:
-            os.unlink(path)
+            await self._store.head(key)
+        except ObjectMissingError:
+            self._copies.drop(key)
+            return True
+        except StoreUnavailableError as error:
+            # The bytes are right all the same.
+            log.warning("serving a copy without asking the store", error=repr(error)[:200])
+        if self._now() - copy.verified_at_s > VERIFY_S:
+            if not await self._right(key, copy.kept):
+                self._copies.drop(key)
+                return False
+            copy.verified_at_s = self._now()
+        copy.checked_at_s = self._now()
+        return False
+
+    async def _right(self, key: str, kept: Kept) -> bool:
+        """Tell whether a file has the bytes it was stored with, and those that the index names."""
+        expected = await self._digests.of(key)
+        right = expected in (None, (kept.size_bytes, kept.sha256))
+        if right and await asyncio.to_thread(undamaged, kept):
+            return True
+        log.error("a cached copy is damaged; it is fetched again", key=key)
+        CACHE_FETCHES.labels("damaged").inc()
+        return False
+
+    async def _fill(self, filling: Filling) -> None:
+        """Fetch an object; whoever reads it hears of the end, so nothing is raised."""
+        key = filling.key
+        outcome = "failed"
+        try:
+            async with self._slots:
+                await filling.fetch()
+            kept = self._folder.keep(filling.unfinished, key, filling.size_bytes, filling.sha256)
+            filling.done(self._copies.add(key, kept))
+            outcome = "stored"
+        except ObjectMissingError as error:
+            outcome = "absent"
+            filling.failed(error)
+        except DamagedObjectError as error:
+            outcome = "damaged"
+            log.error("an object of the store is damaged", key=key, detail=error.detail)
+            filling.failed(error)
+        except StoreUnavailableError as error:
+            filling.failed(error)
+        except OSError as error:
+            log.error("the cache cannot be written", error=repr(error))
+            filling.failed(StoreUnavailableError(f"The cache cannot be written: {error}"))
+        except asyncio.CancelledError:
+            filling.failed(StoreUnavailableError("The service stops."))
             raise
         finally:
-            file.close()
-        return size
-
-    def _drop_old(self, now: float) -> None:
-        while self._size_bytes > self._max_bytes:
-            key, copy = next(iter(self._copies.items()))
-            if now - copy.used_at_s < KEEP_S:
-                return
-            self._drop(key)
-
-    def _drop(self, key: str) -> None:
-        copy = self._copies.pop(key, None)
-        if copy is None:
-            return
-        self._size_bytes -= copy.file.size_bytes
-        with suppress(OSError):
-            Path(copy.file.path).unlink()
-
-
-def _remove_orphans(directory: Path) -> None:
-    """Remove what killed processes left; the lock of a directory ends with its process."""
-    for orphan in directory.glob(PREFIX + "*"):
-        with suppress(OSError):
-            lock = os.open(orphan, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-            try:
-                # One that is being made has no lock yet.
-                if time.time() - os.fstat(lock).st_mtime > KEEP_S:
-                    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    shutil.rmtree(orphan, ignore_errors=True)
-            finally:
-                os.close(lock)
+            CACHE_FETCHES.labels(outcome).inc()
+            remove(filling.unfinished)
+            del self._filling[key]

@@ -1,8 +1,10 @@
 """What the service asks of the world outside."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from reelay.content_api.domain.bodies import Body
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.promises import Promises
 
@@ -13,6 +15,36 @@ class StoredFile:
 
     path: str
     size_bytes: int
+    content: bytes | None = None
+    """The bytes themselves, when they are few and often asked for."""
+
+
+class Arriving(Protocol):
+    """An object that is being fetched. Both methods raise StoreUnavailableError when that fails."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the whole object."""
+        ...
+
+    @property
+    def path(self) -> str:
+        """The file that grows."""
+        ...
+
+    async def arrived(self, position: int) -> int:
+        """Return how many bytes may be read as soon as more than `position` may, or all.
+
+        The last byte may be read only when the whole object was found right.
+        """
+        ...
+
+    async def whole(self) -> StoredFile:
+        """Return the complete file."""
+        ...
+
+
+Found = StoredFile | Arriving
 
 
 class Files(Protocol):
@@ -22,8 +54,46 @@ class Files(Protocol):
         """Return the file if that can be told at once, without waiting for anything."""
         ...
 
-    async def find(self, key: str) -> StoredFile | None:
+    async def find(self, key: str) -> Found | None:
         """Return the file, or None when there is no such object."""
+        ...
+
+
+SHORT_BYTES = 128 * 1024
+"""Bodies shorter than this are not worth a feed."""
+
+
+class Feeds(Protocol):
+    """Sends bodies that are not one finished file."""
+
+    @property
+    def full(self) -> bool:
+        """Whether nothing more can be sent this way now."""
+        ...
+
+    async def send(self, body: Body, source: Found, answer: Callable[[str], None]) -> None:
+        """Call `answer` with the path of a file that gives at least SHORT_BYTES of a body, in time.
+
+        Returns when all was read, when the reader left or stalled, or when the object cannot be
+        fetched to its end: the server then breaks the connection off, since bytes are missing.
+        Raises OSError, and nothing else, before the answer.
+        """
+        ...
+
+    async def read(self, body: Body, source: Found) -> bytes:
+        """Return a short body. Raises StoreUnavailableError and OSError."""
+        ...
+
+
+class Digests(Protocol):
+    """Tells what objects must be, by the index of their package."""
+
+    def known(self, key: str) -> tuple[int, str] | None:
+        """Return size in bytes and SHA-256 (lower-case hex) when that can be told at once."""
+        ...
+
+    async def of(self, key: str) -> tuple[int, str] | None:
+        """Return the same, asking the store; None when there is no index, or it says nothing."""
         ...
 
 

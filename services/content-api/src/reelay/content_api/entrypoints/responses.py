@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from reelay.common.http import problem
 from reelay.common.metrics import REQUESTS_SERVED
+from reelay.content_api.domain.bodies import Body
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.domain.ranges import ByteRange
@@ -32,31 +34,46 @@ PREFLIGHT: Fields = [
 OBJECT: Fields = [*ANY_ORIGIN, IMMUTABLE, ("accept-ranges", "bytes")]
 
 
-def send_object(proto: HTTPProtocol, name: ContentName, file: StoredFile, *, body: bool) -> int:
-    """Answer with a whole object; return the status."""
-    fields = [
+@lru_cache(maxsize=8192)
+def whole_fields(name: ContentName, size_bytes: int) -> Fields:
+    """Return the fields of an answer with a whole object."""
+    return [
         *OBJECT,
         ("etag", name.etag),
         ("content-type", name.content_type),
-        ("content-length", str(file.size_bytes)),
+        ("content-length", str(size_bytes)),
     ]
-    if body:
+
+
+def send_whole(proto: HTTPProtocol, name: ContentName, file: StoredFile) -> int:
+    """Answer with a whole object; return the status."""
+    fields = whole_fields(name, file.size_bytes)
+    if file.content is None:
         proto.response_file(200, fields, file.path)
     else:
-        proto.response_empty(200, fields)
+        proto.response_bytes(200, fields, file.content)
     return 200
 
 
-def send_part(proto: HTTPProtocol, name: ContentName, file: StoredFile, part: ByteRange) -> int:
-    """Answer with some bytes of an object (RFC 9110, section 15.3.7); return the status."""
+def part_fields(name: ContentName, body: Body) -> Fields:
+    """Return the fields of an answer with parts of an object (RFC 9110, section 15.3.7)."""
     fields = [
         *OBJECT,
         ("etag", name.etag),
-        ("content-type", name.content_type),
-        ("content-length", str(part.length)),
-        ("content-range", f"bytes {part.start}-{part.end - 1}/{file.size_bytes}"),
+        ("content-type", body.content_type),
+        ("content-length", str(body.length)),
     ]
-    proto.response_file_range(206, fields, file.path, part.start, part.end)
+    if body.content_range is not None:
+        fields.append(("content-range", body.content_range))
+    return fields
+
+
+def send_part(proto: HTTPProtocol, fields: Fields, file: StoredFile, part: ByteRange) -> int:
+    """Answer with one range of an object; return the status."""
+    if file.content is None:
+        proto.response_file_range(206, fields, file.path, part.start, part.end)
+    else:
+        proto.response_bytes(206, fields, file.content[part.start : part.end])
     return 206
 
 

@@ -9,23 +9,15 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from reelay.common.errors import NotFoundError, ReelayError
 from reelay.common.http import Check, readiness
-from reelay.content_api.domain.names import CONTENT_PREFIX, ContentName, parse_target
-from reelay.content_api.domain.ports import StoredFile
-from reelay.content_api.domain.preconditions import (
-    matches_strongly,
-    matches_weakly,
-    range_applies,
-)
-from reelay.content_api.domain.ranges import Part, parse_range
-from reelay.content_api.entrypoints.protocol import Headers, HTTPProtocol, Scope
+from reelay.content_api.domain.names import CONTENT_PREFIX, parse_target
+from reelay.content_api.domain.ports import Feeds, Found
+from reelay.content_api.entrypoints.delivery import Delivery
+from reelay.content_api.entrypoints.protocol import HTTPProtocol, Scope
 from reelay.content_api.entrypoints.responses import (
     METHODS,
     PREFLIGHT,
     count,
     send_bytes,
-    send_not_modified,
-    send_object,
-    send_part,
     send_problem,
 )
 from reelay.content_api.entrypoints.viewers import viewer_of
@@ -41,9 +33,10 @@ log = structlog.get_logger()
 class Application:
     """Answers GET, HEAD and OPTIONS."""
 
-    def __init__(self, library: Library, checks: Mapping[str, Check]) -> None:
+    def __init__(self, library: Library, feeds: Feeds, checks: Mapping[str, Check]) -> None:
         """`checks` are asked by `/readyz`."""
         self._library = library
+        self._delivery = Delivery(feeds)
         self._checks = checks
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
@@ -63,11 +56,11 @@ class Application:
             name = parse_target(scope.path)
             if name is None:
                 raise NotFoundError
-            file = self._library.at_hand(name)
+            file: Found | None = self._library.at_hand(name)
             if file is None:
                 who = Visitor(viewer_of(scope), proto.client_disconnect) if reading else None
                 file = await self._library.fetch(name, who)
-            return _send(proto, scope.headers, name, file, body=reading)
+            return await self._delivery.send(proto, scope.headers, name, file, body=reading)
         except ReelayError as error:
             later = error.status == HTTPStatus.SERVICE_UNAVAILABLE
             if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -99,26 +92,6 @@ class Application:
             send_bytes(proto, 200 if ready else 503, "application/json", content, body=body)
         else:
             send_bytes(proto, 200, "application/json", b'{"status":"ok"}', body=body)
-
-
-def _send(
-    proto: HTTPProtocol, headers: Headers, name: ContentName, file: StoredFile, *, body: bool
-) -> int:
-    """Answer with the object, as the conditions ask, in the order of RFC 9110, section 13.2.2."""
-    if "if-match" in headers and not matches_strongly(headers.get_all("if-match"), name.etag):
-        return send_problem(proto, 412, "The object has another entity tag.", body=body)
-    if "if-none-match" in headers and matches_weakly(headers.get_all("if-none-match"), name.etag):
-        return send_not_modified(proto, name)
-    # Range means something for GET only (section 14.2).
-    if body and "range" in headers and range_applies(headers.get("if-range"), name.etag):
-        field = ",".join(headers.get_all("range"))
-        part = parse_range(field, file.size_bytes)
-        if part is Part.UNSATISFIABLE:
-            size = {"content-range": f"bytes */{file.size_bytes}"}
-            return send_problem(proto, 416, "No byte of the object is in the range.", fields=size)
-        if not isinstance(part, Part):
-            return send_part(proto, name, file, part)
-    return send_object(proto, name, file, body=body)
 
 
 def _send_not_allowed(proto: HTTPProtocol) -> int:
