@@ -3,6 +3,7 @@
 Needs `nginx` and `wrk` (Debian: `apt-get install nginx-light wrk`).
 """
 
+import hashlib
 import http.client
 import json
 import os
@@ -164,13 +165,18 @@ def first_byte_s(connection: http.client.HTTPConnection, target: str) -> float:
 
 
 def misses(bench: Bench, runs: int, target: float = 1.3) -> list[Figure]:
-    """Measure cold objects, each asked for once: alternately here and at the store."""
+    """Measure cold objects of a complete package, each asked for once: here, then at the store."""
     direct = http.client.HTTPConnection(bench.store)
     ours = http.client.HTTPConnection("127.0.0.1", bench.ours.port)
     mine, theirs = [], []
-    for number in range(1000, 1000 + 2 * (runs + 2), 2):
-        for path in (f"{RENDITION}/{number}.m4s", f"{RENDITION}/{number + 1}.m4s"):
-            bench.put(path, os.urandom(SEGMENT_BYTES))
+    numbers = range(1000, 1000 + 2 * (runs + 2), 2)
+    listed = {}
+    for number in [*numbers, *(number + 1 for number in numbers)]:
+        path, content = f"{RENDITION}/{number}.m4s", os.urandom(SEGMENT_BYTES)
+        bench.put(path, content)
+        listed[path] = {"size": SEGMENT_BYTES, "sha256": hashlib.sha256(content).hexdigest()}
+    bench.put("index.json", json.dumps({"objects": listed}).encode())
+    for number in numbers:
         mine.append(first_byte_s(ours, f"{CONTENT}/{RENDITION}/{number}.m4s"))
         name = f"packages/{PACKAGE}/{RENDITION}/{number + 1}.m4s"
         url = urlsplit(bench.client.presigned_get_object(bench.bucket, name))
@@ -259,13 +265,13 @@ def measure(quick: bool) -> list[Figure]:
     segment = os.urandom(SEGMENT_BYTES)
     with running() as bench:
         return [
+            *misses(bench, 20 if quick else 100),
             *beside_nginx(
                 bench, f"{RENDITION}/1.m4s", segment, "1.5 MB segment", 0.9, runs, seconds
             ),
             *beside_nginx(
                 bench, f"{RENDITION}/index.m3u8", PLAYLIST, "playlist", 0.6, runs, seconds
             ),
-            *misses(bench, 20 if quick else 100),
             *one_for_all(bench, 2 if quick else 5),
             *memory(bench, 10 if quick else 40),
         ]

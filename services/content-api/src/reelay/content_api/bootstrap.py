@@ -1,6 +1,7 @@
 """Wires the content API."""
 
 import asyncio
+import sys
 from contextlib import AsyncExitStack
 
 from reelay.common import http
@@ -27,10 +28,14 @@ from reelay.content_api.waiting import WaitingLimits, WaitingRoom
 MAX_FEEDS = 12
 """Answers from objects under way at a time. Each may keep one of the server's file threads waiting
 for the store, so some are always left for files (see http.ConnectionLimits)."""
+SWITCH_S = 0.0005
+"""How long a thread that talks to the store may keep the interpreter while requests wait for it;
+Python's 5 ms are longer than a whole fetch."""
 
 
 async def main(settings: ContentApiSettings) -> None:
     """Serve until the process is asked to stop."""
+    sys.setswitchinterval(SWITCH_S)
     async with AsyncExitStack() as stack:
         store = open_store(settings.store_url)
         folder = CacheFolder(settings.cache_dir, settings.store_url)

@@ -91,7 +91,9 @@ class _Pipe:
                     readable = await _readable(source, position)
                     if file is None:
                         file = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
-                    position += await self._splice(file, position, min(readable, piece.end))
+                    most = min(readable, piece.end) - position
+                    on_disk = isinstance(source, StoredFile)
+                    position += await self._splice(file, position, most, on_disk=on_disk)
         finally:
             if file is not None:
                 os.close(file)
@@ -114,14 +116,16 @@ class _Pipe:
             self._count(count)
             content = content[count:]
 
-    async def _splice(self, file: int, start: int, end: int) -> int:
+    async def _splice(self, file: int, start: int, most: int, *, on_disk: bool) -> int:
+        """Move up to `most` bytes; `on_disk`: they may have to be read first, off the loop."""
+
+        def move() -> int:
+            flags = os.SPLICE_F_NONBLOCK
+            return os.splice(file, self._writer, most, offset_src=start, flags=flags)
+
         while True:
             try:
-                # Pages that are not in memory are read here; the disk is another thread's to wait.
-                count = await asyncio.to_thread(
-                    os.splice, file, self._writer, end - start,
-                    offset_src=start, flags=os.SPLICE_F_NONBLOCK,
-                )  # fmt: skip
+                count = await asyncio.to_thread(move) if on_disk else move()
             except BlockingIOError:
                 await self._writable()
                 continue

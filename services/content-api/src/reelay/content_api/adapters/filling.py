@@ -101,8 +101,11 @@ class Filling:
         hashed: asyncio.Future[None] | None = None
         try:
             async for block in self._store.read(self.key):
-                await asyncio.to_thread(_write, file, block)
-                if not self._bytes:
+                if self._bytes:
+                    await asyncio.to_thread(_write, file, block)
+                else:
+                    # Somebody waits for the first bytes: no detour through another thread.
+                    _write(file, block)
                     self.size_bytes = await size
                 self._bytes += len(block)
                 self._announce(there=True)
