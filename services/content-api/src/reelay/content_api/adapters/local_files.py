@@ -4,8 +4,6 @@ import asyncio
 import errno
 import os
 import stat
-import time
-from collections.abc import Callable
 from functools import lru_cache
 
 from reelay.common.storage import ObjectStore, StoreUnavailableError
@@ -13,40 +11,30 @@ from reelay.content_api.adapters.small_objects import SMALL_BYTES, SmallObjects
 from reelay.content_api.domain.ports import StoredFile
 
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
-RECHECK_S = 1.0
-"""Bytes in memory are served this long without a look at the file they came from."""
 
 
 class LocalFiles:
     """Finds regular files below the store's directory; never follows a symbolic link."""
 
-    def __init__(
-        self,
-        store: ObjectStore,
-        memory_bytes: int,
-        *,
-        now: Callable[[], float] = time.monotonic,
-    ) -> None:
-        """`store` must have local paths. `now` returns seconds of a clock that never goes back."""
+    def __init__(self, store: ObjectStore, memory_bytes: int) -> None:
+        """`store` must have local paths."""
 
         @lru_cache(maxsize=8192)
         def path_of(key: str) -> str:
             return str(store.local_path(key))
 
         self._path_of = path_of
-        self._now = now
         self._small = SmallObjects(memory_bytes)
-        self._looked: dict[str, tuple[float, os.stat_result]] = {}
+        self._seen: dict[str, os.stat_result] = {}
         self._reading: dict[str, asyncio.Future[None]] = {}
 
     def peek(self, key: str) -> StoredFile | None:
         """See Files."""
         small = self._small.get(key)
         if small is not None:
-            looked_at_s, was = self._looked[key]
-            if self._now() - looked_at_s < RECHECK_S:
+            if self._is_still(small.path, self._seen[key]):
                 return small
-            return self._look_again(key, small, was)
+            self._forget(key)
         found = self._look(key)
         if found is None:
             return None
@@ -59,13 +47,13 @@ class LocalFiles:
         """See Files."""
         return self.peek(key)
 
-    def _look_again(self, key: str, file: StoredFile, was: os.stat_result) -> StoredFile | None:
-        found = self._look(key)
-        if found is not None and _same(found[1], was):
-            self._looked[key] = self._now(), was
-            return file
-        self._forget(key)
-        return found[0] if found else None
+    @staticmethod
+    def _is_still(path: str, was: os.stat_result) -> bool:
+        """Tell whether a name still leads to the file that was read: one system call (1 us)."""
+        try:
+            return _same(os.stat(path), was)
+        except OSError:
+            return False
 
     def _look(self, key: str) -> tuple[StoredFile, os.stat_result] | None:
         """Return the file of an object.
@@ -98,12 +86,12 @@ class LocalFiles:
     async def _read(self, key: str, file: StoredFile, was: os.stat_result) -> None:
         content = await asyncio.to_thread(_content, file.path, was)
         if content is not None:
-            self._looked[key] = self._now(), was
+            self._seen[key] = was
             for dropped in self._small.put(key, StoredFile(file.path, len(content), content)):
-                self._looked.pop(dropped, None)
+                self._seen.pop(dropped, None)
 
     def _forget(self, key: str) -> None:
-        self._looked.pop(key, None)
+        self._seen.pop(key, None)
         self._small.drop(key)
 
 
