@@ -102,6 +102,15 @@ class SegmentDemanded(Message):
     viewer: str = Field(default="", description="tells viewers apart, so that they take turns")
 
 
+class SegmentsStored(Message):
+    """Segments lie under their names, and the fact of it follows (plain NATS, never stored)."""
+
+    subject = "segments.stored"
+
+    package_id: str
+    renditions: list[str]
+
+
 class EncoderAlive(Message):
     """An encoder is here and can encode with these providers (plain NATS, every second)."""
 
@@ -128,4 +137,10 @@ class DeadLetter(Message):
         return f"deadletters.{self.handler}"
 
 
-COMMANDS: tuple[type[Message], ...] = (EncodeChunk, SegmentDemanded, EncoderAlive, DeadLetter)
+COMMANDS: tuple[type[Message], ...] = (
+    EncodeChunk,
+    SegmentDemanded,
+    SegmentsStored,
+    EncoderAlive,
+    DeadLetter,
+)

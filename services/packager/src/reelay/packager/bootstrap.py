@@ -48,7 +48,7 @@ async def main(settings: PackagerSettings) -> None:
     demanding = Demanding(outbox, dispatcher, board)
     books = Bookkeeping(outbox, store, dispatcher)
     repairing = Repairing(outbox, store, dispatcher)
-    packaging = Packaging(store, ShakaPackager(settings.shaka), books, repairing)
+    packaging = Packaging(store, ShakaPackager(settings.shaka), books, repairing, messaging.tell)
     reader = SourceReader(store, FFprobe(settings.ffprobe), settings.ffmpeg)
     planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
 

@@ -9,7 +9,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
@@ -59,6 +59,8 @@ class _Work:
     tx: Transaction
     packages: dict[str, PackageRow]
     tasks: list[TaskRow]
+    now: datetime
+    """By the database's clock."""
 
     def plan(self, package_id: str) -> Plan:
         return repository.plan_of(self.packages[package_id])
@@ -91,7 +93,7 @@ class _Work:
             renditions=list(chunk.renditions),
             first=chunk.first,
             last=chunk.last,
-            dispatched_at=datetime.now(UTC),
+            dispatched_at=self.now,
         )
         self.tasks.append(task)
         self.tx.session.add(task)
@@ -114,8 +116,8 @@ class Dispatcher:
         The rest is dispatched when its first segment is stored, or by the upkeep. False when there
         is nothing to open with.
         """
-        await repository.take_dispatch_lock(tx.session)
-        work = _Work(tx, {row.package_id: row}, await repository.tasks(tx.session))
+        now = await repository.take_dispatch_lock(tx.session)
+        work = _Work(tx, {row.package_id: row}, await repository.tasks(tx.session), now)
         chunk = await work.open(row.package_id)
         self.under_way.add(row.package_id)
         now_s = time.monotonic()
@@ -138,12 +140,12 @@ class Dispatcher:
 
     async def dispatch(self, tx: Transaction) -> None:
         """Announce opening chunks at once, demanded ones and the ladder up to their windows."""
-        await repository.take_dispatch_lock(tx.session)
+        now = await repository.take_dispatch_lock(tx.session)
         # Tasks are read before packages: a segment stored in between then counts as both, never
         # as neither.
         tasks = await repository.tasks(tx.session)
         packages = await repository.unfinished(tx.session)
-        work = _Work(tx, {row.package_id: row for row in packages}, tasks)
+        work = _Work(tx, {row.package_id: row for row in packages}, tasks, now)
         self.under_way = set(work.packages)
         for package_id in work.packages:
             await work.open(package_id)
@@ -168,7 +170,7 @@ class Dispatcher:
     async def again(self, tx: Transaction, row: PackageRow, task: TaskRow) -> None:
         """Announce a task anew whose work message is gone."""
         task.attempt += 1
-        task.dispatched_at = datetime.now(UTC)
+        task.dispatched_at = await repository.now(tx.session)
         tx.session.add(task)
         await publish_task(tx, row, task)
 
@@ -269,7 +271,7 @@ def _comes_soon(work: _Work, package_id: str, name: str, number: int) -> bool:
             continue
         if not task.first <= number <= task.last:
             continue
-        age_s = (datetime.now(UTC) - task.dispatched_at).total_seconds()
+        age_s = (work.now - task.dispatched_at).total_seconds()
         if task.lane == Lane.ONDEMAND or (task.lane == Lane.OPENING and age_s < OPENING_SOON_S):
             return True
     return False

@@ -6,14 +6,15 @@ is delayed when little happens, and calls are few when much does.
 
 import asyncio
 import hashlib
-from collections.abc import Callable
-from contextlib import AsyncExitStack
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
 
 import structlog
+from nats.errors import Error as NatsError
 
 from reelay.common import metrics
-from reelay.common.commands import Lane
+from reelay.common.commands import Lane, SegmentsStored
 from reelay.common.errors import PermanentError, TransientError
 from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage import ObjectMissingError, ObjectStore, PutResult, read_all
@@ -31,6 +32,9 @@ LINGER_S = 0.5
 """How long ladder segments wait for each other, to share a call and a transaction."""
 PICTURE_SOON_S = 0.2
 """How long sound that is waited for itself waits for the picture of the same chunk."""
+
+Tell = Callable[[SegmentsStored], Awaitable[None]]
+"""Sends a plain message to whoever listens now."""
 
 log = structlog.get_logger()
 
@@ -60,11 +64,13 @@ class Packaging:
         shaka: ShakaPackager,
         books: Bookkeeping,
         repairing: Repairing,
+        tell: Tell,
     ) -> None:
         self._store = store
         self._shaka = shaka
         self._books = books
         self._repairing = repairing
+        self._tell = tell
         self._urgent: asyncio.Queue[_Job] = asyncio.Queue()
         self._patient: asyncio.Queue[_Job] = asyncio.Queue()
 
@@ -148,9 +154,17 @@ class Packaging:
                     for ready, segment in zip(wanted, cmaf, strict=True)
                 )
             )
+            await self._tell_viewers(wanted)
             await self._books.note(stored)
         for ready in batch:
             await self._store.delete(ready.staging_key)
+
+    async def _tell_viewers(self, stored: list[SegmentReady]) -> None:
+        """Let those who wait look at once: the fact, which nobody misses, takes 15 ms more."""
+        for package_id in {ready.package_id for ready in stored}:
+            names = sorted({r.rendition for r in stored if r.package_id == package_id})
+            with suppress(NatsError, OSError):
+                await self._tell(SegmentsStored(package_id=package_id, renditions=names))
 
     async def _run_shaka(
         self, batch: list[SegmentReady], under_way: dict[str, UnderWay]

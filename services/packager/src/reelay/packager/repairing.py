@@ -7,7 +7,7 @@ package is replaced by its next edition, and all videos that need it are told.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 
 import structlog
 
@@ -100,7 +100,7 @@ class Repairing:
             if path not in promises(plan):
                 await self._store.delete(f"packages/{row.package_id}/{path}")
         for chunk in chunks:
-            task = _task(row, chunk)
+            task = _task(row, chunk, await repository.now(tx.session))
             tx.session.add(task)
             await publish_task(tx, row, task)
         await self._dispatcher.admit(tx, row)
@@ -157,7 +157,7 @@ def _chunks(plan: Plan, objects: dict[str, ObjectRow], damaged: Sequence[str]) -
     return chunks
 
 
-def _task(row: PackageRow, chunk: Chunk) -> TaskRow:
+def _task(row: PackageRow, chunk: Chunk, now: datetime) -> TaskRow:
     return TaskRow(
         task_id=new_id(),
         package_id=row.package_id,
@@ -167,5 +167,5 @@ def _task(row: PackageRow, chunk: Chunk) -> TaskRow:
         renditions=list(chunk.renditions),
         first=chunk.first,
         last=chunk.last,
-        dispatched_at=datetime.now(UTC),
+        dispatched_at=now,
     )

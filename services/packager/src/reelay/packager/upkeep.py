@@ -1,7 +1,7 @@
 """What a restart or a lost message left behind is found and finished here, again and again."""
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import structlog
 from nats.errors import Error as NatsError
@@ -60,7 +60,7 @@ class Upkeep:
     async def _dispatch_lost(self) -> None:
         """Announce old tasks anew whose queue is empty: their messages are gone."""
         async with self._outbox.transaction() as tx:
-            limit = datetime.now(UTC) - LOST_AFTER
+            limit = await repository.now(tx.session) - LOST_AFTER
             old = [t for t in await repository.tasks(tx.session) if t.dispatched_at < limit]
         empty = {
             queue

@@ -1,5 +1,6 @@
 """Facts that end waiting. They are only heard, not consumed: whoever misses one looks anyway."""
 
+from reelay.common.commands import SegmentsStored
 from reelay.common.events import (
     ManifestUpdated,
     PackagePlanned,
@@ -17,6 +18,9 @@ def listen(messaging: Messaging, library: Library) -> None:
         library.failures.forget(event.package_id)
         library.waiting.wake(event.package_id)
 
+    async def on_stored(event: SegmentsStored) -> None:
+        library.waiting.wake(event.package_id, frozenset(event.renditions))
+
     async def on_updated(event: ManifestUpdated) -> None:
         library.failures.forget(event.package_id)
         renditions = frozenset(available.rendition for available in event.available)
@@ -31,6 +35,7 @@ def listen(messaging: Messaging, library: Library) -> None:
             library.waiting.wake(event.package_id)
 
     messaging.on_plain(PackagePlanned, on_planned)
+    messaging.on_plain(SegmentsStored, on_stored)
     messaging.on_plain(ManifestUpdated, on_updated)
     messaging.on_plain(TranscodeCompleted, on_completed)
     messaging.on_plain(TranscodeFailed, on_failed)

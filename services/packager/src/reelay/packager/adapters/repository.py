@@ -52,9 +52,19 @@ def chunk_of(task: TaskRow) -> Chunk:
     return Chunk(Lane(task.lane), task.provider, tuple(task.renditions), task.first, task.last)
 
 
-async def take_dispatch_lock(session: AsyncSession) -> None:
-    """Let one transaction at a time decide what is dispatched, on any replica."""
+async def take_dispatch_lock(session: AsyncSession) -> datetime:
+    """Let one transaction at a time decide what is dispatched, on any replica.
+
+    Return the time by the database's clock: those of the replicas may differ.
+    """
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(DISPATCH_LOCK)))
+    return await now(session)
+
+
+async def now(session: AsyncSession) -> datetime:
+    """Return the time by the database's clock, in UTC."""
+    time: datetime = (await session.execute(sa.select(sa.func.clock_timestamp()))).scalar_one()
+    return time.astimezone(UTC)
 
 
 async def find(session: AsyncSession, package_id: str) -> PackageRow | None:
