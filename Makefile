@@ -19,6 +19,7 @@ up: env ## start everything on this machine; Ctrl-C stops it
 
 test: env-dev ## set up what the tests need and run all of them (BACKEND=containers: servers from images)
 	@bash scripts/browser.sh
+	@bash scripts/node_modules.sh services/upload/tests/integration/tus_js
 	REELAY_TEST_BACKEND=$(BACKEND) $(BIN)/python -m pytest $(ARGS)
 
 lint: env-dev ## ruff, undeclared imports

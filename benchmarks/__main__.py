@@ -18,6 +18,7 @@ from benchmarks import (
     seek,
     storage_memory,
     two_encoders,
+    upload,
 )
 from benchmarks.machine import HEADER, Figure, describe
 
@@ -39,6 +40,8 @@ BENCHMARKS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "two-encoders": lambda quick: two_encoders.measure(1 if quick else 3),
     "storage-memory": lambda quick: storage_memory.measure(2**30 if quick else 5 * 2**30),
     "delivery": delivery.measure,
+    "upload": lambda quick: upload.measure(256 if quick else 2048, runs=2 if quick else 5),
+    "upload-memory": lambda quick: upload.measure_memory(9 if quick else 24),
     "lanes": lambda quick: lanes.measure(runs=3 if quick else 10),
 }
 

@@ -13,12 +13,4 @@ if ! command -v chromium >/dev/null && ! command -v google-chrome >/dev/null; th
   fi
 fi
 
-players=tests/e2e/browser
-if [ ! -e "$players/node_modules/.package-lock.json" ] ||
-   [ "$players/package-lock.json" -nt "$players/node_modules/.package-lock.json" ]; then
-  if ! command -v npm >/dev/null; then
-    echo "The browser test needs npm: install Node.js 20 or newer." >&2
-    exit 1
-  fi
-  (cd "$players" && npm ci --omit=dev --no-audit --no-fund --silent)
-fi
+bash scripts/node_modules.sh tests/e2e/browser

@@ -13,6 +13,8 @@ from reelay.packager.domain.source import SourceFacts, UnplayableSourceError
 
 pytestmark = pytest.mark.integration
 
+DAY_S = 86400.0
+
 
 async def probe(path: Path) -> SourceFacts:
     return await FFprobe(ffprobe_binary()).probe(str(path))
@@ -91,7 +93,7 @@ async def test_source_without_index_is_rewritten_once_with_all_its_frames(
     with pytest.raises(NeedsIndexError):
         await probe(path)
     await store.put("sources/one", path)
-    reader = SourceReader(store, FFprobe(ffprobe_binary()), ffmpeg_binary())
+    reader = SourceReader(store, FFprobe(ffprobe_binary()), ffmpeg_binary(), DAY_S)
     key, facts = await reader.examine("a" * 64, "sources/one")
     suffix, demuxer = (".mkv", "matroska") if container == "webm" else (".mp4", "mov")
     assert (key, facts.demuxer) == (f"rewritten/{'a' * 64}{suffix}", demuxer)
@@ -129,3 +131,18 @@ async def test_mp4_without_its_index_is_refused_with_advice(media: Media, tmp_pa
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(UnplayableSourceError, match="Upload the whole file again"):
         await probe(path)
+
+
+@pytest.mark.parametrize(("limit_s", "refused"), [(2.0, False), (1.4, True)])
+async def test_longer_video_than_is_accepted_is_refused_by_its_limit(
+    media: Media, store: ObjectStore, limit_s: float, refused: bool
+) -> None:
+    await store.put("sources/one", media.numbered(2))
+    reader = SourceReader(store, FFprobe(ffprobe_binary()), ffmpeg_binary(), limit_s)
+    if not refused:
+        await reader.examine("a" * 64, "sources/one")
+        return
+    with pytest.raises(UnplayableSourceError) as refusal:
+        await reader.examine("a" * 64, "sources/one")
+    said = "The video lasts 0 h 00 min 02 s; at most 0 h 00 min 01 s are accepted here."
+    assert refusal.value.detail == said

@@ -144,8 +144,8 @@ def replica(
             argv = ["/usr/bin/prlimit", f"--fsize={limit_file_bytes}", *argv]
         log = tmp_path / f"upload-{len(started)}.log"
         program = Program(argv, port, f"http://127.0.0.1:{port}", log)
-        program.start()
         started.append(program)
+        program.start()
         return program
 
     yield start

@@ -50,6 +50,9 @@ async def main(settings: PackagerSettings) -> None:
     repairing = Repairing(outbox, store, dispatcher)
     packaging = Packaging(store, ShakaPackager(settings.shaka), books, repairing, messaging.tell)
     reader = SourceReader(store, FFprobe(settings.ffprobe), settings.ffmpeg)
+    packaging = Packaging(store, ShakaPackager(settings.shaka), books)
+    ffprobe = FFprobe(settings.ffprobe)
+    reader = SourceReader(store, ffprobe, settings.ffmpeg, settings.max_duration_s)
     planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
 
     plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)

@@ -20,3 +20,6 @@ class PackagerSettings(DatabaseSettings):
         default=7 * DAY_S, ge=0, description="what nothing needs is kept for so long"
     )
     gc_interval_s: float = Field(default=3600.0, gt=0, description="time between two collections")
+    max_duration_s: float = Field(
+        default=86400.0, gt=0, description="longest video that is accepted"
+    )

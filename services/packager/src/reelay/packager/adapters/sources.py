@@ -9,7 +9,7 @@ from pathlib import Path
 from reelay.common.storage import ObjectMissingError, ObjectStore
 from reelay.packager.adapters.ffprobe import DEMUXERS, FFprobe, NeedsIndexError
 from reelay.packager.adapters.process import run_program
-from reelay.packager.domain.source import SourceFacts, UnplayableSourceError
+from reelay.packager.domain.source import SourceFacts, UnplayableSourceError, check_duration
 
 REWRITE_TIMEOUT_S = 3600.0
 CONTAINERS = (("mp4", ".mp4"), ("matroska", ".mkv"))
@@ -42,10 +42,13 @@ async def local_copy(store: ObjectStore, key: str) -> AsyncIterator[Path]:
 class SourceReader:
     """Says what a source is, after making it seekable if it is not."""
 
-    def __init__(self, store: ObjectStore, ffprobe: FFprobe, ffmpeg: str) -> None:
+    def __init__(
+        self, store: ObjectStore, ffprobe: FFprobe, ffmpeg: str, max_duration_s: float
+    ) -> None:
         self._store = store
         self._ffprobe = ffprobe
         self._ffmpeg = ffmpeg
+        self._max_duration_s = max_duration_s
 
     async def examine(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
         """Return the key to encode from, and the facts of what lies there.
@@ -55,11 +58,16 @@ class SourceReader:
         """
         async with local_copy(self._store, key) as path:
             try:
-                return key, await self._ffprobe.probe(str(path))
+                return key, await self._probe(path)
             except NeedsIndexError:
                 rewritten = await self._rewrite(path, f"rewritten/{asset_id}")
         async with local_copy(self._store, rewritten) as path:
-            return rewritten, await self._ffprobe.probe(str(path), indexed=True)
+            return rewritten, await self._probe(path, indexed=True)
+
+    async def _probe(self, path: Path, *, indexed: bool = False) -> SourceFacts:
+        facts = await self._ffprobe.probe(str(path), indexed=indexed)
+        check_duration(facts, self._max_duration_s)
+        return facts
 
     async def _rewrite(self, source: Path, key: str) -> str:
         """Store a source's streams, as they are, in a container with an index; return its key."""

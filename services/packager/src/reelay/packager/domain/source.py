@@ -51,3 +51,18 @@ class SourceFacts:
         leading = self.video or self.audio
         assert leading is not None
         return leading.end_s
+
+
+def check_duration(source: SourceFacts, max_duration_s: float) -> None:
+    """Raise UnplayableSourceError when a source is longer than this instance accepts."""
+    if source.duration_s > max_duration_s:
+        raise UnplayableSourceError(
+            f"The video lasts {_in_words(float(source.duration_s))}; "
+            f"at most {_in_words(max_duration_s)} are accepted here."
+        )
+
+
+def _in_words(duration_s: float) -> str:
+    minutes, seconds = divmod(round(duration_s), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02} min {seconds:02} s"

@@ -25,6 +25,8 @@ class PartMemory:
         self._open_spool = open_spool
         self._free = receiving_parts
         self._storing = asyncio.Semaphore(storing_parts)
+        self.storing = 0
+        """Number of spooled parts that are in memory now."""
 
     def lend(self) -> PartBuffer:
         """Return an empty buffer, in memory as long as there is some; to be given back."""
@@ -46,4 +48,8 @@ class PartMemory:
             yield buffer.joined()
             return
         async with self._storing:
-            yield await asyncio.to_thread(buffer.joined)
+            self.storing += 1
+            try:
+                yield await asyncio.to_thread(buffer.joined)
+            finally:
+                self.storing -= 1

@@ -1,0 +1,127 @@
+"""Two replicas over one database and one store never mix their clients' bytes."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from itertools import pairwise
+
+import httpx
+import pytest
+
+from reelay.common.events import AssetUploaded
+from reelay.common.storage.port import read_all
+from reelay.common.testing.servers import Program
+
+from .client import PART, TusClient, asset_id_of, movie
+from .conftest import System
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def other(system: System, replica: Callable[[], Program]) -> AsyncIterator[TusClient]:
+    """A client of a second replica."""
+    program = await asyncio.to_thread(replica)
+    await system.ready(program.url)
+    async with httpx.AsyncClient(base_url=program.url, timeout=60) as http:
+        yield TusClient(http, system.client.token)
+
+
+async def slowly(data: bytes, pieces: int, pause_s: float) -> AsyncIterator[bytes]:
+    step = -(-len(data) // pieces)
+    for at in range(0, len(data), step):
+        yield data[at : at + step]
+        await asyncio.sleep(pause_s)
+
+
+async def is_stored(system: System, data: bytes) -> None:
+    [fact] = await system.facts(AssetUploaded, 1)
+    assert fact.asset_id == asset_id_of(data)
+    assert await read_all(system.store, fact.source_key) == data
+
+
+async def test_sender_at_another_replica_is_locked_out(system: System, other: TusClient) -> None:
+    ours, theirs = movie(PART + 500_000, seed=1), movie(PART + 500_000, seed=2)
+    path = await system.client.create(len(ours))
+    first = asyncio.create_task(system.client.patch(path, 0, slowly(ours, 40, 0.1)))
+    await asyncio.sleep(0.5)
+    second = await other.patch(path, 0, theirs)
+    assert (second.status_code, second.json()["type"]) == (423, "upload-locked")
+    assert (await first).status_code == 204
+    await is_stored(system, ours)
+
+
+async def test_many_senders_at_both_replicas_leave_one_sender_s_file(
+    system: System, other: TusClient
+) -> None:
+    files = [movie(PART + 1000, seed=seed) for seed in range(6)]
+    path = await system.client.create(PART + 1000)
+    answers = await asyncio.gather(
+        *[
+            (system.client, other)[number % 2].patch(path, 0, data)
+            for number, data in enumerate(files)
+        ]
+    )
+    statuses = sorted(answer.status_code for answer in answers)
+    assert statuses.count(204) == 1, statuses
+    assert set(statuses) <= {204, 409, 423}
+    [fact] = await system.facts(AssetUploaded, 1)
+    assert fact.asset_id in {asset_id_of(data) for data in files}
+    assert asset_id_of(await read_all(system.store, fact.source_key)) == fact.asset_id
+
+
+async def test_silent_sender_gives_way_to_one_at_another_replica(
+    system: System, other: TusClient
+) -> None:
+    data = movie(3_000_000)
+    path = await system.client.create(len(data))
+    with system.client.half_open(path, 0, len(data), data[:1_000_000]):
+        await asyncio.sleep(1.2)
+        assert await other.offset(path) == 1_000_000, "what the silent one sent is kept"
+        assert (await other.patch(path, 1_000_000, data[1_000_000:])).status_code == 204
+    await is_stored(system, data)
+
+
+async def test_replica_that_is_killed_while_it_holds_an_upload_is_replaced_at_once(
+    system: System, other: TusClient
+) -> None:
+    data = movie(2 * PART + 10)
+    path = await system.client.create(len(data))
+    with system.client.half_open(path, 0, len(data), data[: PART + 1000]):
+        for _ in range(500):
+            if await other.offset(path) == PART:
+                break
+        system.program.kill()
+        started = time.monotonic()
+        assert await other.offset(path) == PART
+        assert (await other.patch(path, PART, data[PART:])).status_code == 204
+        assert time.monotonic() - started < 10, "the dead replica still held the upload"
+    await is_stored(system, data)
+
+
+async def test_upload_is_withdrawn_at_a_replica_that_does_not_receive_it(
+    system: System, other: TusClient
+) -> None:
+    data = movie(3_000_000)
+    path = await system.client.create(len(data))
+    with system.client.half_open(path, 0, len(data), data[:1_000_000]):
+        await asyncio.sleep(0.3)
+        assert (await other.delete(path)).status_code == 204
+    assert (await other.head(path)).status_code == 410
+    assert await system.keys("staging/") == []
+
+
+async def test_joining_that_a_killed_replica_began_is_finished_by_another(
+    system: System, other: TusClient
+) -> None:
+    data = movie(4 * PART)
+    cuts = [0, PART + 7, 3 * PART, len(data)]
+    paths = [await system.client.partial(data[a:b]) for a, b in pairwise(cuts)]
+    joining = asyncio.create_task(system.client.join(paths))
+    await asyncio.sleep(0.05)
+    system.program.kill()
+    await asyncio.gather(joining, return_exceptions=True)
+    assert (await other.join(paths)).status_code == 201
+    await is_stored(system, data)
+    assert await system.number_of(AssetUploaded) == 1
+    assert await system.keys("staging/") == []
