@@ -86,16 +86,24 @@ async def test_replica_that_is_killed_while_it_holds_an_upload_is_replaced_at_on
     system: System, other: TusClient
 ) -> None:
     data = movie(2 * PART + 10)
+
+    async def dripping() -> AsyncIterator[bytes]:
+        yield data[: PART + 1000]
+        for at in range(PART + 1000, len(data)):
+            yield data[at : at + 1]
+            await asyncio.sleep(0.1)
+
     path = await system.client.create(len(data))
-    with system.client.half_open(path, 0, len(data), data[: PART + 1000]):
-        for _ in range(500):
-            if await other.offset(path) == PART:
-                break
-        system.program.kill()
-        started = time.monotonic()
-        assert await other.offset(path) == PART
-        assert (await other.patch(path, PART, data[PART:])).status_code == 204
-        assert time.monotonic() - started < 10, "the dead replica still held the upload"
+    sending = asyncio.create_task(system.client.patch(path, 0, dripping()))
+    for _ in range(100):
+        if await other.offset(path) == PART:
+            break
+    system.program.kill()
+    started = time.monotonic()
+    assert await other.offset(path) == PART
+    assert (await other.patch(path, PART, data[PART:])).status_code == 204
+    assert time.monotonic() - started < 10, "the dead replica still held the upload"
+    await asyncio.gather(sending, return_exceptions=True)
     await is_stored(system, data)
 
 

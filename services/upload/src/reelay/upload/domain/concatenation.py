@@ -27,9 +27,9 @@ def parse_concatenation(header: str | None, prefix: str) -> Concatenation:
     """
     if header is None:
         return Concatenation()
-    word, _, urls = header.strip().partition(";")
-    if word == "partial" and not urls:
+    if header.strip() == "partial":
         return Concatenation(Kind.PARTIAL)
+    word, _, urls = header.strip().partition(";")
     if word != "final" or not urls.split():
         raise InvalidRequestError("Upload-Concat is neither `partial` nor `final;` and URLs.")
     ids = tuple(_upload_id(url, prefix) for url in urls.split())

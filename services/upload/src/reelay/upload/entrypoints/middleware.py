@@ -48,6 +48,8 @@ class TusMiddleware:
 
 def _is_refusal(status: int) -> bool:
     """Tell whether the client may still be sending in good faith, unlike one that fell silent."""
+    if status == HTTPStatus.INSUFFICIENT_STORAGE:
+        return True
     return 400 <= status < 500 and status != HTTPStatus.REQUEST_TIMEOUT
 
 
