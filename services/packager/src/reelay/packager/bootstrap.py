@@ -49,8 +49,6 @@ async def main(settings: PackagerSettings) -> None:
     books = Bookkeeping(outbox, store, dispatcher)
     repairing = Repairing(outbox, store, dispatcher)
     packaging = Packaging(store, ShakaPackager(settings.shaka), books, repairing, messaging.tell)
-    reader = SourceReader(store, FFprobe(settings.ffprobe), settings.ffmpeg)
-    packaging = Packaging(store, ShakaPackager(settings.shaka), books)
     ffprobe = FFprobe(settings.ffprobe)
     reader = SourceReader(store, ffprobe, settings.ffmpeg, settings.max_duration_s)
     planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
