@@ -101,13 +101,21 @@ async def test_small_ranges_and_head_of_an_arriving_object(far: Any, gate: Gate)
     assert gate.gets(SEGMENT) == 1
 
 
-async def test_store_that_breaks_off_breaks_the_answer_off_and_is_asked_again(
+async def test_store_that_breaks_off_is_asked_for_the_rest(far: Any, gate: Gate) -> None:
+    gate.breaks_off = True
+    async with asyncio.timeout(30):
+        answer, content = await begun(far, gate)
+    assert (answer.status_code, content) == (200, DATA)
+    assert gate.gets(SEGMENT) == 2
+
+
+async def test_store_that_stays_away_breaks_the_answer_off_and_is_asked_again(
     far: Any, gate: Gate
 ) -> None:
-    gate.broken = True
+    gate.breaks_off = gate.stays_down = True
     with pytest.raises(httpx.RemoteProtocolError):
         await begun(far, gate)
-    gate.broken = False
+    gate.repair()
     assert (await far.get(SEGMENT)).content == DATA
 
 

@@ -21,7 +21,11 @@ class Gate:
     requests: list[bytes] = field(default_factory=list)
     open: asyncio.Event = field(default_factory=asyncio.Event)
     allowed_bytes: int = 600_000
-    broken: bool = False
+    breaks_off: bool = False
+    """Whether the next connection ends at `allowed_bytes`."""
+    stays_down: bool = False
+    """Whether none is taken from then on."""
+    _down_now: bool = False
 
     def gets(self, path: str) -> int:
         """Return how many GET requests there were for a path with this end."""
@@ -30,8 +34,15 @@ class Gate:
             for line in self.requests
         )
 
+    def repair(self) -> None:
+        """Take connections again."""
+        self._down_now = False
+
     async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Forward one connection."""
+        if self._down_now:
+            writer.close()
+            return
         server_reader, server_writer = await asyncio.open_connection("127.0.0.1", self.target_port)
         connection = _Connection()
         up = asyncio.create_task(self._up(connection, reader, server_writer))
@@ -64,7 +75,8 @@ class Gate:
         while block := await reader.read(4096):
             if connection.sent > self.allowed_bytes:
                 await self.open.wait()
-                if self.broken:
+                if self.breaks_off:
+                    self.breaks_off, self._down_now = False, self.stays_down
                     return
             connection.sent += len(block)
             writer.write(block)

@@ -41,7 +41,7 @@ class Maker:
     async def transcode(self, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
         try:
             for spec in task.segments:
-                yield EncodedSegment("360p", spec, b"x")
+                yield EncodedSegment("360p", spec, b"x", 1, 2)
                 await self.then()
         finally:
             self.ended = True

@@ -117,11 +117,11 @@ class House:
 
     async def make(self, task: EncodeChunk) -> None:
         """Let a task's segments be made and stored, each with bytes that its path decides."""
-        made = [(o.rendition, f"video/{o.rendition}", s) for o in task.video for s in task.segments]
+        made = [(o.rendition, "video/" + o.rendition, task.segments) for o in task.video]
         if task.audio_rendition:
-            made += [(task.audio_rendition, "audio/main", s) for s in task.audio_segments]
+            made.append((task.audio_rendition, "audio/main", task.audio_segments))
         stored = []
-        for name, path, spec in made:
+        for name, path, run, spec in [(*each, spec) for each in made for spec in each[2]]:
             ready = SegmentReady(
                 task_id=task.task_id,
                 package_id=task.package_id,
@@ -130,6 +130,8 @@ class House:
                 lane=task.lane,
                 staging_key="staging/x",
                 size_bytes=1,
+                made_first=run[0].number,
+                made_last=run[-1].number,
             )
             if (await self.books.wanted([ready]))[0]:
                 init = await self._put(task.package_id, f"{path}/init.mp4")

@@ -6,13 +6,14 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from reelay.common.events import Event, VideoDrafted
+from reelay.common.identity import new_id
 from reelay.common.messaging import Messaging
 from reelay.common.storage import ObjectStore, open_store
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
@@ -42,7 +43,7 @@ class System:
         return TusClient(self.client.http, self.token(subject, *scopes))
 
     async def draft(self, owner_id: str = "ada") -> UUID:
-        fact = VideoDrafted(video_id=uuid4(), owner_id=owner_id, title="A video")
+        fact = VideoDrafted(video_id=new_id(), owner_id=owner_id, title="A video")
         await self.messaging.publish(fact)
         return fact.video_id
 

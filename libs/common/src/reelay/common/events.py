@@ -207,6 +207,10 @@ class SegmentReady(Event):
     staging_key: str
     size_bytes: int
     lane: Lane = Field(description="lane of the task, the last part of the subject")
+    made_first: int | None = Field(
+        default=None, description="first and last segment that one run of the program made together"
+    )
+    made_last: int | None = None
     last_of_task: bool = Field(default=False, description="no further segment of this task follows")
     warnings: list[str] = Field(default_factory=list)
 

@@ -61,6 +61,8 @@ async def encode_chunk(
                 staging_key=key,
                 size_bytes=stored.info.size_bytes,
                 lane=task.lane,
+                made_first=segment.made_first,
+                made_last=segment.made_last,
                 last_of_task=outstanding == 0,
                 warnings=list(segment.warnings),
             )

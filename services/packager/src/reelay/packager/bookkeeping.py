@@ -101,12 +101,11 @@ class Bookkeeping:
         self, tx: Transaction, row: PackageRow, stored: list[StoredSegment]
     ) -> None:
         tasks = await repository.tasks(tx.session, [row.package_id])
-        chunks = {task.task_id: repository.chunk_of(task) for task in tasks}
         for init in {s.init.path: s.init for s in stored}.values():
             await repository.insert_object(tx.session, row.package_id, init)
         for item in stored:
-            chunk = chunks.get(item.ready.task_id)
-            await repository.insert_object(tx.session, row.package_id, item.media, chunk)
+            made = (item.ready.made_first, item.ready.made_last)
+            await repository.insert_object(tx.session, row.package_id, item.media, made)
         bits = repository.stored_bits(row)
         for segment in stored:
             name = segment.ready.rendition

@@ -24,6 +24,10 @@ class EncodedSegment:
     rendition: str
     spec: SegmentSpec
     data: bytes
+    made_first: int
+    """First and last segment (both included) that the same FFmpeg made of this rendition: x264's
+    rate control carries over, so that another cut gives other bytes."""
+    made_last: int
     warnings: tuple[str, ...] = ()
 
 
@@ -52,6 +56,7 @@ class VideoCutter:
         self.rendition = rendition
         self._fps_den = fps_den
         self._remaining = list(segments)
+        self._made = (segments[0].number, segments[-1].number)
         self._reader = FragmentReader()
 
     def feed(self, data: bytes) -> Iterator[EncodedSegment]:
@@ -64,7 +69,9 @@ class VideoCutter:
                 return
             self._check(fragment, spec)
             del self._remaining[0]
-            yield EncodedSegment(self.rendition, spec, self._reader.init + fragment.data)
+            yield EncodedSegment(
+                self.rendition, spec, self._reader.init + fragment.data, *self._made
+            )
 
     def finish(self) -> Iterator[EncodedSegment]:
         """See Cutter; there is nothing left."""
@@ -98,6 +105,7 @@ class AudioCutter:
     def __init__(self, rendition: str, segments: Sequence[SegmentSpec]) -> None:
         self.rendition = rendition
         self._remaining = list(segments)
+        self._made = (segments[0].number, segments[-1].number)
         self._reader = FragmentReader()
         self._frames: list[bytes] = []
 
@@ -127,7 +135,7 @@ class AudioCutter:
         first_tick = spec.first_frame * AAC_FRAME_SAMPLES
         frames, self._frames = self._frames[: spec.frames], self._frames[spec.frames :]
         fragment = make_fragment(spec.number, first_tick, AAC_FRAME_SAMPLES, frames)
-        return EncodedSegment(self.rendition, spec, self._reader.init + fragment)
+        return EncodedSegment(self.rendition, spec, self._reader.init + fragment, *self._made)
 
     def _check(self, fragment: Fragment) -> None:
         expected = (self._remaining[0].first_frame + len(self._frames)) * AAC_FRAME_SAMPLES

@@ -103,16 +103,19 @@ async def insert_object(
     session: AsyncSession,
     package_id: str,
     stored: StoredObject,
-    chunk: Chunk | None = None,
+    made: tuple[int | None, int | None] = (None, None),
 ) -> bool:
-    """Note a stored object, and the chunk that it was made in; False when it was noted before."""
+    """Note a stored object; False when it was noted before.
+
+    `made` are the first and last segment that one run of an encoder made together with it.
+    """
     statement = insert(ObjectRow).values(
         package_id=package_id,
         path=stored.path,
         size_bytes=stored.size_bytes,
         sha256=stored.sha256,
-        made_first=chunk.first if chunk else None,
-        made_last=chunk.last if chunk else None,
+        made_first=made[0],
+        made_last=made[1],
     )
     done = await session.execute(statement.on_conflict_do_nothing().returning(col(ObjectRow.path)))
     return done.first() is not None

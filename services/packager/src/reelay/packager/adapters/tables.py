@@ -86,7 +86,7 @@ class ObjectRow(PackagerTable, table=True):
     size_bytes: int
     sha256: str
     made_first: int | None = Field(
-        default=None, description="first and last segment of the chunk that it was made in"
+        default=None, description="first and last segment that one run of an encoder made"
     )
     made_last: int | None = None
 
