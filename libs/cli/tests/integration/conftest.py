@@ -1,50 +1,30 @@
 """The command as a process, and a server for it."""
 
-import json
 import os
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from reelay.common.messaging import Messaging
+from reelay.common.testing.servers import Program
+
+from ..watch_samples import PACKAGE, VIDEO
+from .command import Command
 from .fake_server import TOKEN, FakeReelay, Handler, QuietServer
-
-REELAY = str(Path(sys.executable).parent / "reelay")
-
-
-@dataclass
-class Command:
-    """`reelay` with an environment of its own."""
-
-    directory: Path
-    environment: dict[str, str]
-
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [REELAY, *arguments],
-            env=self.environment,
-            cwd=self.directory,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def __call__(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
-        assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(arguments, process.returncode, out, err)
-
-    @property
-    def remembered(self) -> dict[str, Any]:
-        path = self.directory / "state/reelay/uploads.json"
-        entries: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
-        return entries
+from .watching import (
+    CONTENT,
+    PLAN,
+    Pages,
+    Server,
+    Terminal,
+    Watching,
+    playlist,
+    video,
+    write_instance,
+)
 
 
 @pytest.fixture
@@ -87,3 +67,62 @@ def film(tmp_path: Path) -> Path:
     path = tmp_path / "My film.mp4"
     path.write_bytes(b"".join(number.to_bytes(4, "big") for number in range(500_000)))
     return path
+
+
+@pytest.fixture
+def pages(command: Command, nats: Program) -> Iterator[dict[str, Any]]:
+    """What the server of a running instance answers; one package is planned."""
+    known = {
+        f"/api/v1/videos/{VIDEO}": video(),
+        "/api/v1/videos?limit=1": {"videos": [video()]},
+        f"{CONTENT}/plan.json": PLAN,
+        **{f"{CONTENT}/{r.path}/index.m3u8": playlist() for r in PACKAGE.renditions},
+    }
+    with Server(("127.0.0.1", 0), Pages) as server:
+        server.pages = known
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        write_instance(command.directory / "data", f"http://127.0.0.1:{server.server_port}", nats)
+        yield known
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def watch(command: Command, pages: dict[str, Any]) -> Iterator[Any]:
+    """Starts `reelay watch --json`."""
+    started: list[Watching] = []
+
+    def start(*arguments: str) -> Watching:
+        started.append(Watching(command, *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        if one.process.poll() is None:
+            one.process.kill()
+            one.end()
+
+
+@pytest.fixture
+async def packager(messaging: Messaging) -> Messaging:
+    """Publishes what the services would."""
+    await messaging.start()
+    return messaging
+
+
+@pytest.fixture
+def terminal(command: Command, pages: dict[str, Any]) -> Iterator[Any]:
+    """Starts `reelay watch` in a terminal."""
+    started: list[Terminal] = []
+
+    def start(*arguments: str) -> Terminal:
+        started.append(Terminal(command, *arguments))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.close()
+
+
+ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"

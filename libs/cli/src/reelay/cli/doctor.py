@@ -156,13 +156,16 @@ def _user_namespace(_: Settings) -> Iterator[Finding]:
         yield Finding("user", True, "not root")
         return
     argv = child_command(["true"], death_signal=signal.SIGKILL, unprivileged=True)
-    found = _runs("user namespaces", argv)
+    if _runs("user namespaces", argv).ok:
+        yield Finding("user", True, "root; PostgreSQL runs in a user namespace")
+        return
     remedy = (
         "PostgreSQL refuses root, and this kernel or container forbids user namespaces: run as "
-        "an ordinary user, or `sysctl user.max_user_namespaces=1000`"
+        "an ordinary user, or install setpriv (`apt-get install util-linux`)"
     )
-    detail = "root may make them, so PostgreSQL can run" if found.ok else found.detail
-    yield Finding("user namespaces", found.ok, detail, remedy)
+    detail = "root, and no user namespaces; PostgreSQL runs as an ordinary user by setpriv"
+    setpriv = shutil.which("setpriv") is not None
+    yield Finding("user", setpriv, detail if setpriv else "root, and no user namespaces", remedy)
 
 
 def _browser(_: Settings) -> Iterator[Finding]:
