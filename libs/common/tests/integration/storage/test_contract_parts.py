@@ -77,6 +77,31 @@ async def test_parts_that_make_no_object_are_refused(any_store: ObjectStore) -> 
     assert (await any_store.complete_parts("k", attempt, [short])).created
 
 
+async def test_last_part_may_come_with_the_completion(any_store: ObjectStore) -> None:
+    attempt = await any_store.begin_parts("k")
+    first = await any_store.put_part("k", attempt, 1, FULL_PART)
+    await any_store.put_part("k", attempt, 2, b"an end that is replaced")
+    result = await any_store.complete_parts("k", attempt, [first], b"end")
+    assert (result.created, result.info.size_bytes) == (True, PART_SIZE_BYTES + 3)
+    assert await read_all(any_store, "k") == FULL_PART + b"end"
+    again = await any_store.complete_parts("k", attempt, [first], b"other end")
+    assert (again.created, again.info) == (False, result.info)
+    assert await part_of(any_store, "k", PART_SIZE_BYTES) == b"end"
+
+
+async def test_last_part_does_not_follow_a_short_one(any_store: ObjectStore) -> None:
+    attempt = await any_store.begin_parts("k")
+    short = await any_store.put_part("k", attempt, 1, b"short")
+    with pytest.raises(InvalidPartsError):
+        await any_store.complete_parts("k", attempt, [short], b"end")
+    with pytest.raises(InvalidPartsError):
+        await any_store.complete_parts("k", attempt, [], FULL_PART + b"x")
+    assert await names(any_store, "") == []
+    assert (await any_store.complete_parts("k", attempt, [], b"one")).created
+    with pytest.raises(AttemptMissingError):
+        await any_store.complete_parts("other", attempt, [], b"one")
+
+
 async def test_completing_twice_finds_the_object_there(any_store: ObjectStore) -> None:
     attempt = await any_store.begin_parts("k")
     tag = await any_store.put_part("k", attempt, 1, b"bytes")

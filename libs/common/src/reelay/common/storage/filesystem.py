@@ -108,10 +108,14 @@ class FilesystemObjectStore:
         check_key(key)
         return await self._calls.run(self._parts.list, attempt)
 
-    async def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
+    async def complete_parts(
+        self, key: str, attempt: str, tags: list[str], last: bytes = b""
+    ) -> PutResult:
         """See ObjectStore."""
         check_key(key)
-        return await self._calls.run(self._complete_parts, key, attempt, tags)
+        if last:
+            check_part(len(tags) + 1, last)
+        return await self._calls.run(self._complete_parts, key, attempt, tags, last)
 
     async def abort_parts(self, key: str, attempt: str) -> None:
         """See ObjectStore."""
@@ -182,10 +186,10 @@ class FilesystemObjectStore:
                 return PutResult(describe(key, directory, name), created)
         raise StoreUnavailableError(f"{key} could not be given its name")
 
-    def _complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
+    def _complete_parts(self, key: str, attempt: str, tags: list[str], last: bytes) -> PutResult:
         with store_errors():
             try:
-                with self._parts.joined(attempt, tags) as file:
+                with self._parts.joined(attempt, tags, last) as file:
                     result = self._publish(file, key)
             except AttemptMissingError as missing:
                 try:

@@ -66,11 +66,15 @@ class PartFiles:
         ]
 
     @contextmanager
-    def joined(self, attempt: str, tags: Sequence[str]) -> Iterator[Path]:
-        """Check the parts, cut the file to their length and lend it, durable, for publishing."""
+    def joined(self, attempt: str, tags: Sequence[str], last: bytes = b"") -> Iterator[Path]:
+        """Check the parts, append `last`, and lend the file, durable, for publishing."""
         with self._locked(attempt) as (file, records):
-            size_bytes = _joined_size_bytes(os.pread(records, RECORD.size * len(tags), 0), tags)
-            os.ftruncate(file, size_bytes)
+            written = os.pread(records, RECORD.size * len(tags), 0)
+            size_bytes = _joined_size_bytes(written, tags, may_be_short=not last)
+            if last:  # no record yet: it does not count before the file is published
+                _write(records, bytes(RECORD.size), len(tags) * RECORD.size)
+                _write(file, last, size_bytes)
+            os.ftruncate(file, size_bytes + len(last))
             os.utime(file)
             os.fsync(file)
             yield self.folder / attempt
@@ -115,9 +119,12 @@ class PartFiles:
             raise AttemptMissingError
 
 
-def _joined_size_bytes(records: bytes, tags: Sequence[str]) -> int:
-    """Return the length of the object that these parts make; raise InvalidPartsError if none."""
-    if not tags or len(records) != RECORD.size * len(tags):
+def _joined_size_bytes(records: bytes, tags: Sequence[str], *, may_be_short: bool) -> int:
+    """Return the length of what these parts make; raise InvalidPartsError if they make nothing.
+
+    The last of them may be shorter than the others only if `may_be_short`.
+    """
+    if (may_be_short and not tags) or len(records) != RECORD.size * len(tags):
         raise InvalidPartsError
     size_bytes = 0
     for number, (tag, (digest, length)) in enumerate(
@@ -125,7 +132,7 @@ def _joined_size_bytes(records: bytes, tags: Sequence[str]) -> int:
     ):
         if not length or digest.hex() != tag:
             raise InvalidPartsError(f"Part {number} is not the one stored last")
-        if length != PART_SIZE_BYTES and number != len(tags):
+        if length != PART_SIZE_BYTES and not (may_be_short and number == len(tags)):
             raise InvalidPartsError(f"Part {number} is short and not the last")
         size_bytes += length
     return size_bytes

@@ -195,9 +195,12 @@ class ObjectStore(Protocol):
         """
         ...
 
-    async def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
+    async def complete_parts(
+        self, key: str, attempt: str, tags: list[str], last: bytes = b""
+    ) -> PutResult:
         """Join the parts 1..n, whose tags are given in order, to the object, all or nothing.
 
+        `last` is one part more, stored in the same step, which is faster than storing it before.
         The attempt ends. When an object exists under the key, whether from this attempt or another,
         it is left as it is and its info is returned with `created` false. A tag stands for the
         bytes it was returned for, never for those of a later part of that number. Raises

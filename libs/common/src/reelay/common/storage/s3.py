@@ -117,12 +117,16 @@ class S3ObjectStore:
         check_key(key)
         return await self._calls.run(parts_of, self._bucket, key, attempt)
 
-    async def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
+    async def complete_parts(
+        self, key: str, attempt: str, tags: list[str], last: bytes = b""
+    ) -> PutResult:
         """See ObjectStore."""
         check_key(key)
-        if not 0 < len(tags) <= MAX_PARTS:
+        if last:
+            check_part(len(tags) + 1, last)
+        elif not 0 < len(tags) <= MAX_PARTS:
             raise InvalidPartsError
-        return await self._calls.run(self._objects.complete_parts, key, attempt, tags)
+        return await self._calls.run(self._objects.complete_parts, key, attempt, tags, last)
 
     async def abort_parts(self, key: str, attempt: str) -> None:
         """See ObjectStore."""

@@ -119,14 +119,18 @@ class BucketObjects:
             response = self._bucket.send("PUT", key, data, query=query)
         return response.headers["ETag"].strip('"')
 
-    def complete_parts(self, key: str, attempt: str, tags: list[str]) -> PutResult:
+    def complete_parts(
+        self, key: str, attempt: str, tags: list[str], last: bytes = b""
+    ) -> PutResult:
         """Complete conditionally, after a look for servers that do not know the condition."""
         try:
             result = PutResult(self.head(key), created=False)
         except ObjectMissingError:
-            body = io.BytesIO(completion(tags))
             headers = {"Content-Type": "application/xml"}
             try:
+                if last:
+                    tags = [*tags, self.put_part(key, attempt, len(tags) + 1, last)]
+                body = io.BytesIO(completion(tags))
                 result = self._write_once("POST", key, body, headers, {"uploadId": attempt})
             except AttemptMissingError as missing:
                 try:

@@ -1,11 +1,13 @@
 """Makes one object of a whole upload, names it by its bytes, and announces it."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hmac import compare_digest
 
 from reelay.common import identity
-from reelay.common.storage.port import ObjectMissingError, ObjectStore
+from reelay.common.identity import PART_SIZE_BYTES
+from reelay.common.storage.port import InvalidPartsError, ObjectMissingError, ObjectStore
 from reelay.upload.domain.parts import PartBuffer
 from reelay.upload.domain.ports import Uploads
 from reelay.upload.domain.upload import Part, Upload
@@ -29,17 +31,14 @@ class Completion:
         """
         if not last.size_bytes:
             return await self.finish(upload)
-        digest, number = last.digest(), upload.next_part
+        digest = last.digest()
         async with self.memory.loaded(last) as data:
             if upload.fits_in_one_part:
                 await self._put_whole(upload.source_key, data, digest)
                 return await self._end(upload, [digest])
-            assert upload.attempt is not None
-            tag = await self.store.put_part(upload.source_key, upload.attempt, number, data)
-        assert upload.size_bytes is not None
-        moved = upload.moved_to(upload.size_bytes)
-        upload = await self.uploads.advance(upload, moved, Part(number, digest, tag))
-        return await self.finish(upload)
+            parts = await self.uploads.parts(upload.id)
+            await self._join(upload, parts, data, digest)
+        return await self._end(upload, [*(part.digest for part in parts), digest])
 
     async def finish(self, upload: Upload) -> Upload:
         """Join the stored parts of an upload whose bytes have all come; return it as complete.
@@ -50,6 +49,24 @@ class Completion:
         tags = [part.tag for part in parts]
         await self.store.complete_parts(upload.source_key, upload.attempt or "", tags)
         return await self._end(upload, [part.digest for part in parts])
+
+    async def _join(
+        self, upload: Upload, parts: Sequence[Part], last: bytes, digest: bytes
+    ) -> None:
+        """Make the object of the stored parts and the last one.
+
+        Raises InvalidPartsError when a crashed request has made it with another end.
+        """
+        key, tags = upload.source_key, [part.tag for part in parts]
+        result = await self.store.complete_parts(key, upload.attempt or "", tags, last)
+        if result.created:
+            return
+        start = len(parts) * PART_SIZE_BYTES
+        found = hashlib.sha256()
+        async for block in self.store.read(key, start):
+            found.update(block)
+        if not compare_digest(found.digest(), digest):
+            raise InvalidPartsError
 
     async def _end(self, upload: Upload, digests: list[bytes]) -> Upload:
         if not upload.is_partial:
