@@ -1,5 +1,7 @@
 """Where the command line gets server and token from."""
 
+import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from reelay.cli.environment import (
     state_directory,
 )
 from reelay.cli.errors import TokenMissingError
+from reelay.standalone import instance
 
 LOCAL = "http://127.0.0.1:8080"
 
@@ -54,6 +57,17 @@ def test_trailing_slash_is_dropped() -> None:
 def test_default_server_follows_the_port(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REELAY_PORT", "9000")
     assert default_server() == "http://127.0.0.1:9000"
+
+
+def test_default_server_is_the_instance_that_runs_in_the_data_directory(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    started = instance.start_time(os.getpid())
+    assert started is not None
+    running = instance.Instance(os.getpid(), started, "http://127.0.0.1:8191", "http://x", {})
+    instance.write(tmp_path, running)
+    assert default_server() == "http://127.0.0.1:8191"
+    instance.write(tmp_path, replace(running, started=started - 1))  # another process by now
+    assert default_server() == "http://127.0.0.1:8080"
 
 
 def test_only_loopback_is_this_machine() -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from reelay.cli.errors import TokenMissingError
+from reelay.standalone import instance
 from reelay.standalone.settings import Settings
 
 
@@ -23,8 +24,10 @@ def state_directory() -> Path:
 
 
 def default_server() -> str:
-    """Return the address of the gateway on this machine."""
-    return Settings.from_environment().url
+    """Return the address of the instance that runs in the data directory, or would."""
+    settings = Settings.from_environment()
+    running = instance.running(settings.data)
+    return running.url if running else settings.url
 
 
 def check_server(url: str) -> str:
