@@ -1,41 +1,15 @@
 """From the last uploaded byte to the first segment of the lowest rung, with its sound, served."""
 
-import threading
 import time
 from dataclasses import replace
-
-import httpx
 
 from benchmarks.machine import Figure
 from benchmarks.plain import segment_s
 from benchmarks.sources import long_film, unlike_others
-from benchmarks.system import System, running, upload, wait_for_plan
+from benchmarks.system import System, running
+from benchmarks.viewer import watch_upload
 
 P50_S, P95_S, RATIO = 1.0, 1.5, 1.6
-
-
-def first_segments_s(system: System, client: httpx.Client, ended_at: float, base: str) -> float:
-    """Fetch the first segments of the lowest rung and of the sound; return when both are here."""
-    arrived: list[float] = []
-
-    def fetch(path: str) -> None:
-        with httpx.Client(base_url=system.url, timeout=60) as own:
-            while (answer := own.get(f"{base}/{path}")).status_code == 503:
-                continue
-            answer.raise_for_status()
-            arrived.append(time.monotonic())
-
-    threads = [
-        threading.Thread(target=fetch, args=(path,))
-        for path in ("video/360p/1.m4s", "audio/main/1.m4s")
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if len(arrived) != 2:
-        raise RuntimeError("a segment did not arrive")
-    return max(arrived) - ended_at
 
 
 def measure(seconds: int, runs: int = 10) -> list[Figure]:
@@ -44,12 +18,11 @@ def measure(seconds: int, runs: int = 10) -> list[Figure]:
     ours, theirs = [], []
     with running() as system, system.client() as client:
         for number in range(runs):
-            sent = upload(client, source, f"first {number}", unlike_others())
-            video = wait_for_plan(client, sent.video_id)
-            base = f"/api/v1/content/{video['package_id']}"
-            ours.append(first_segments_s(system, client, sent.ended_at, base))
-            recipe = client.get(f"{base}/plan.json").json()["recipe"]
-            client.delete(f"/api/v1/videos/{sent.video_id}").raise_for_status()
+            sight = watch_upload(system, client, source, f"first {number}", unlike_others())
+            ours.append(sight.seen_s)
+            path = f"/api/v1/content/{sight.video['package_id']}/plan.json"
+            recipe = client.get(path).json()["recipe"]
+            client.delete(f"/api/v1/videos/{sight.video['id']}").raise_for_status()
             wait_until_idle(system)
             theirs.append(segment_s(source, recipe, 0, 25))
     name = f"{seconds} s film: last byte → first segment and sound"

@@ -109,14 +109,25 @@ class Upload:
 
 def upload(client: httpx.Client, body: Path, title: str, suffix: bytes = b"") -> Upload:
     """Draft a video and send its file in one PATCH; `suffix` makes its bytes unlike others."""
-    video = client.post("/api/v1/videos", json={"title": title}).raise_for_status().json()
+    return send(client, draft(client, title), body, suffix)
+
+
+def draft(client: httpx.Client, title: str) -> str:
+    """Draft a video; return its id."""
+    answer = client.post("/api/v1/videos", json={"title": title}).raise_for_status()
+    video_id: str = answer.json()["id"]
+    return video_id
+
+
+def send(client: httpx.Client, video_id: str, body: Path, suffix: bytes = b"") -> Upload:
+    """Send a draft's file in one PATCH."""
     size = body.stat().st_size + len(suffix)
     created = client.post(
         "/api/v1/uploads",
         headers={
             "tus-resumable": "1.0.0",
             "upload-length": str(size),
-            "upload-metadata": f"video_id {_base64(video['id'])},filename {_base64(body.name)}",
+            "upload-metadata": f"video_id {_base64(video_id)},filename {_base64(body.name)}",
         },
     ).raise_for_status()
     sent_at = 0.0
@@ -140,7 +151,7 @@ def upload(client: httpx.Client, body: Path, title: str, suffix: bytes = b"") ->
             "content-length": str(size),
         },
     ).raise_for_status()
-    return Upload(video["id"], sent_at)
+    return Upload(video_id, sent_at)
 
 
 def _base64(text: str) -> str:

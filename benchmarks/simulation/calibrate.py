@@ -16,14 +16,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from benchmarks.first_segment import first_segments_s, wait_until_idle
+from benchmarks.first_segment import wait_until_idle
 from benchmarks.machine import describe
 from benchmarks.simulation.instant import OPENING_S
 from benchmarks.simulation.quiet import Sample, measured
 from benchmarks.simulation.service_times import MEASURED, ServiceTimes, SourceTimes, as_document
 from benchmarks.simulation.workload import SIZES
 from benchmarks.sources import CACHE, film, unlike_others
-from benchmarks.system import running, upload, wait_for_plan
+from benchmarks.system import running
+from benchmarks.viewer import watch_upload
 from reelay.common.commands import Lane
 from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary, shaka_binary
 from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
@@ -186,12 +187,11 @@ def through_the_system() -> tuple[float, float]:
     planned, served = [], []
     with running() as system, system.client() as client:
         for number in range(UPLOADS):
-            sent = upload(client, film(FILM_S), f"calibration {number}", unlike_others())
-            video = wait_for_plan(client, sent.video_id)
-            planned.append(time.monotonic() - sent.ended_at)
-            base = f"/api/v1/content/{video['package_id']}"
-            served.append(first_segments_s(system, client, sent.ended_at, base))
-            client.delete(f"/api/v1/videos/{sent.video_id}").raise_for_status()
+            title = f"calibration {number}"
+            sight = watch_upload(system, client, film(FILM_S), title, unlike_others())
+            planned.append(sight.planned_s)
+            served.append(sight.seen_s)
+            client.delete(f"/api/v1/videos/{sight.video['id']}").raise_for_status()
             wait_until_idle(system)
     return min(planned), min(served)
 
