@@ -64,7 +64,7 @@ async def move(store: ObjectStore, place: Path, way: str, size_bytes: int) -> No
     elif way == "parts":
         key = f"parts/{size_bytes}"
         attempt = await store.begin_parts(key)
-        tags = []
+        tags: list[str] = []
         for start in range(0, size_bytes, PART_SIZE_BYTES):
             part = bytes(min(PART_SIZE_BYTES, size_bytes - start))
             tags.append(await store.put_part(key, attempt, len(tags) + 1, part))
