@@ -37,6 +37,9 @@ from reelay.upload.handlers.uploading import Uploading
 from reelay.upload.handlers.verifying import Verifying
 from reelay.upload.settings import UploadSettings
 
+RECEIVE_BUFFER_BYTES = 64 * 1024
+"""Hundreds of senders have one each; a larger one makes none of them faster."""
+
 
 async def main(settings: UploadSettings) -> None:
     """Run the service until it is asked to stop."""
@@ -76,7 +79,9 @@ async def main(settings: UploadSettings) -> None:
                 _let_go_at_the_end(holding),
             )
         )
-        await http.serve(app, settings.host, settings.port)
+        await http.serve(
+            app, settings.host, settings.port, receive_buffer_bytes=RECEIVE_BUFFER_BYTES
+        )
 
 
 def wire_uploading(

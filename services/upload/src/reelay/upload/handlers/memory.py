@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 
 from reelay.upload.domain.parts import PartBuffer, Spool
 
-RECEIVING_PARTS = 4
-"""So many parts are collected in memory: enough for two fast senders, one part stored, one coming.
+RECEIVING_PARTS = 3
+"""So many parts are collected in memory: a fast sender needs two, one being stored, one coming.
 All others are collected in spools."""
-STORING_PARTS = 2
-"""So many spooled parts are read back at a time, to be stored; the others wait for their turn."""
+STORING_PARTS = 1
+"""So many spooled parts are read back at a time, to be stored; others wait for their turn."""
 
 
 class PartMemory:

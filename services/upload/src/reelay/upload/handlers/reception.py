@@ -17,9 +17,8 @@ from reelay.upload.domain.upload import Upload
 from reelay.upload.handlers.completion import Completion
 from reelay.upload.handlers.part_queue import Means, PartQueue
 
-IN_MEMORY_STEP_BYTES = 256 * 1024
-SPOOLED_STEP_BYTES = 64 * 1024
-"""So much is hashed at once on a thread. Slow senders, whose parts are spooled, hold less."""
+STEP_BYTES = 256 * 1024
+"""So much is hashed at once on a thread, while more comes in."""
 
 
 class Reception:
@@ -162,8 +161,10 @@ class Reception:
         await self._queue.add(full)
 
     async def _digest_step(self, checksum: Checksum | None) -> None:
-        step = IN_MEMORY_STEP_BYTES if self._buffer.in_memory else SPOOLED_STEP_BYTES
-        if self._buffer.pending_bytes >= step:
+        if not self._buffer.in_memory:
+            # Senders are many then: each holds one block, and takes none in meanwhile.
+            await self._digest_all(checksum)
+        elif self._buffer.pending_bytes >= STEP_BYTES:
             await self._digested()
             self._begin_digesting(checksum)
 
