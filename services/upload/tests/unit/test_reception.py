@@ -1,13 +1,15 @@
 """However slow the store and however many the clients, memory stays bounded."""
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
 
+from reelay.common.errors import OutageError
 from reelay.common.identity import PART_SIZE_BYTES
-from reelay.common.storage.port import StoreFullError
+from reelay.common.storage.port import Bytes, StoreFullError
 from reelay.upload.domain.hold import Hold
 from reelay.upload.domain.limits import Limits
 from reelay.upload.domain.upload import Part, Upload
@@ -26,23 +28,37 @@ class GatedStore:
         self.gate = asyncio.Event()
         self.full = False
         self.stored: list[int] = []
+        self.news: asyncio.Queue[int] = asyncio.Queue()
 
     async def begin_parts(self, key: str) -> str:
         return "attempt"
 
-    async def put_part(self, key: str, attempt: str, number: int, data: bytes) -> str:
+    async def put_part(
+        self, key: str, attempt: str, number: int, data: Bytes, sha256: bytes | None = None
+    ) -> str:
         await self.gate.wait()
         if self.full:
             raise StoreFullError
         assert len(data) == PART_SIZE_BYTES
+        assert hashlib.sha256(data).digest() == sha256
         self.stored.append(number)
+        self.news.put_nowait(number)
         return f"tag {number}"
 
 
 class InMemoryUploads:
-    """Notes what is durable."""
+    """Notes what is durable, when it is let."""
+
+    def __init__(self) -> None:
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.broken = False
 
     async def advance(self, before: Upload, after: Upload, *parts: Part) -> Upload:
+        if parts:
+            await self.gate.wait()
+        if self.broken:
+            raise OutageError
         return after
 
 
@@ -52,11 +68,11 @@ class ListSpool:
     def __init__(self) -> None:
         self.blocks: list[bytes] = []
 
-    def write(self, block: bytes) -> None:
-        self.blocks.append(block)
+    def write(self, block: Bytes) -> None:
+        self.blocks.append(bytes(block))
 
-    def read_all(self) -> bytes:
-        return b"".join(self.blocks)
+    def read_into(self, room: memoryview) -> None:
+        room[:] = b"".join(self.blocks)
 
     def close(self) -> None:
         self.blocks.clear()
@@ -67,7 +83,8 @@ class Sender:
 
     def __init__(self, store: GatedStore, memory: PartMemory, hold: Hold) -> None:
         upload = Upload(uuid4(), "ada", 100 * PART_SIZE_BYTES)
-        means = Means(store, InMemoryUploads(), memory)  # type: ignore[arg-type]  # what it needs
+        self.uploads = InMemoryUploads()
+        means = Means(store, self.uploads, memory)  # type: ignore[arg-type]  # what it needs
         self.reception = Reception(upload, means, Limits(), on_failure=hold.let_go)
         self.taken = 0
 
@@ -144,3 +161,56 @@ async def test_full_store_is_heard_of_while_the_client_is_silent() -> None:
         await sender.send(BLOCKS_OF_PART)
     await sender.reception.close()
     assert sender.reception.upload.offset_bytes == 0
+
+
+async def test_a_part_is_stored_while_the_row_moves_on_for_the_one_before() -> None:
+    store, memory = GatedStore(), PartMemory(ListSpool)
+    sender = Sender(store, memory, Hold())
+    store.gate.set()
+    sender.uploads.gate.clear()
+    await sender.send(2 * BLOCKS_OF_PART + 1)
+    assert [await store.news.get() for _ in range(2)] == [1, 2]
+    assert sender.reception.upload.offset_bytes == 0, "no part is noted yet"
+    sender.uploads.gate.set()
+    await sender.reception.close()
+    assert sender.reception.upload.offset_bytes == 2 * PART_SIZE_BYTES
+
+
+async def test_row_that_cannot_move_on_is_heard_of() -> None:
+    store, hold = GatedStore(), Hold()
+    sender = Sender(store, PartMemory(ListSpool), hold)
+    await sender.send(BLOCKS_OF_PART)
+    sender.uploads.gate.clear()
+    await sender.send(1)
+    store.gate.set()
+    assert await store.news.get() == 1
+    sender.uploads.broken = True
+    sender.uploads.gate.set()
+    with pytest.raises(OutageError):
+        await sender.send(2 * BLOCKS_OF_PART)
+    assert hold.asked_to_let_go
+    await sender.reception.close()
+    assert sender.reception.upload.offset_bytes == 0
+
+
+async def test_memory_that_a_thread_may_still_read_is_not_lent_again() -> None:
+    memory = PartMemory(ListSpool, receiving_parts=1)
+    first = memory.lend()
+    first.add(b"first")
+    first.digest_blocks(first.cut_pending())
+
+    async def store_for_ever() -> None:
+        async with memory.loaded(first) as data:
+            seen.set_result(data)
+            await asyncio.Event().wait()
+
+    seen: asyncio.Future[memoryview] = asyncio.get_running_loop().create_future()
+    storing = asyncio.create_task(store_for_ever())
+    lent = await seen
+    storing.cancel()
+    await asyncio.wait({storing})
+    memory.give_back(first)
+    second = memory.lend()
+    second.add(b"other")
+    assert bytes(lent) == b"first"
+    assert second.memory is not None, "there is as much memory as before"

@@ -5,7 +5,6 @@ import shutil
 import time
 from collections.abc import AsyncIterator, Generator
 from contextlib import suppress
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 from uuid import uuid4
@@ -23,6 +22,7 @@ from reelay.common.storage.links import Grant, Links, load_secret
 from reelay.common.storage.part_files import PartFiles
 from reelay.common.storage.port import (
     AttemptMissingError,
+    Bytes,
     ObjectInfo,
     ObjectMissingError,
     PartInfo,
@@ -61,7 +61,7 @@ class FilesystemObjectStore:
         self._calls = BlockingCalls("filesystem-store", THREADS)
         self._links: Links | None = None
 
-    async def put(self, key: str, data: bytes | Path) -> PutResult:
+    async def put(self, key: str, data: Bytes | Path) -> PutResult:
         """See ObjectStore. Raises FileNotFoundError when `data` is a path that leads nowhere."""
         check_key(key)
         return await self._calls.run(self._put, key, data)
@@ -97,11 +97,13 @@ class FilesystemObjectStore:
         check_key(key)
         return await self._calls.run(self._parts.begin)
 
-    async def put_part(self, key: str, attempt: str, number: int, data: bytes) -> str:
+    async def put_part(
+        self, key: str, attempt: str, number: int, data: Bytes, sha256: bytes | None = None
+    ) -> str:
         """See ObjectStore. The tag is the SHA-256 of the part, lower-case hex."""
         check_key(key)
         check_part(number, data)
-        return await self._calls.run(self._parts.put, attempt, number, data)
+        return await self._calls.run(self._parts.put, attempt, number, data, sha256)
 
     async def list_parts(self, key: str, attempt: str) -> list[PartInfo]:
         """See ObjectStore."""
@@ -109,7 +111,7 @@ class FilesystemObjectStore:
         return await self._calls.run(self._parts.list, attempt)
 
     async def complete_parts(
-        self, key: str, attempt: str, tags: list[str], last: bytes = b""
+        self, key: str, attempt: str, tags: list[str], last: Bytes = b""
     ) -> PutResult:
         """See ObjectStore."""
         check_key(key)
@@ -154,12 +156,14 @@ class FilesystemObjectStore:
         with store_errors():
             return load_secret(self._root)
 
-    def _put(self, key: str, data: bytes | Path) -> PutResult:
-        source = BytesIO(data) if isinstance(data, bytes) else data.open("rb")
-        with source, store_errors():
+    def _put(self, key: str, data: Bytes | Path) -> PutResult:
+        if not isinstance(data, Path):
+            with store_errors():
+                return self._store(key, data)
+        with data.open("rb") as source, store_errors():
             return self._store(key, source)
 
-    def _store(self, key: str, source: BinaryIO) -> PutResult:
+    def _store(self, key: str, source: Bytes | BinaryIO) -> PutResult:
         with (
             suppress(ObjectMissingError, FileNotFoundError),
             self._directories.durable_parent(key) as (directory, name),
@@ -168,7 +172,10 @@ class FilesystemObjectStore:
         temporary = self._temporary / uuid4().hex
         try:
             with temporary.open("xb") as file:
-                shutil.copyfileobj(source, file, COPY_BYTES)
+                if isinstance(source, bytes | memoryview):
+                    file.write(source)
+                else:
+                    shutil.copyfileobj(source, file, COPY_BYTES)
                 file.flush()
                 os.fsync(file.fileno())
             return self._publish(temporary, key)
@@ -186,7 +193,7 @@ class FilesystemObjectStore:
                 return PutResult(describe(key, directory, name), created)
         raise StoreUnavailableError(f"{key} could not be given its name")
 
-    def _complete_parts(self, key: str, attempt: str, tags: list[str], last: bytes) -> PutResult:
+    def _complete_parts(self, key: str, attempt: str, tags: list[str], last: Bytes) -> PutResult:
         with store_errors():
             try:
                 with self._parts.joined(attempt, tags, last) as file:

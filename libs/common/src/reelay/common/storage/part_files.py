@@ -12,11 +12,14 @@ from uuid import uuid4
 
 from reelay.common.identity import MAX_PARTS, PART_SIZE_BYTES
 from reelay.common.storage.directories import store_errors
-from reelay.common.storage.port import AttemptMissingError, InvalidPartsError, PartInfo
+from reelay.common.storage.port import AttemptMissingError, Bytes, InvalidPartsError, PartInfo
 
 ATTEMPT = re.compile(r"[0-9a-f]{32}")
 RECORD = struct.Struct(">32sI")
 """What is kept of a part: its SHA-256 and its length; zeros while the part is being written."""
+
+WRITE_BYTES = 1024 * 1024
+"""For writes of 2 MiB Linux (6.18) seeks huge pages: 8 MiB took 30 ms at once, so they take 2."""
 
 
 class PartFiles:
@@ -43,17 +46,21 @@ class PartFiles:
                 os.close(folder)
         return attempt
 
-    def put(self, attempt: str, number: int, data: bytes) -> str:
-        """Store a part durably; return its SHA-256 in hex."""
-        digest = hashlib.sha256(data)
-        position = (number - 1) * RECORD.size
+    def put(self, attempt: str, number: int, data: Bytes, sha256: bytes | None = None) -> str:
+        """Store a part durably; return its SHA-256 in hex, found out unless it is given."""
+        digest = sha256 or hashlib.sha256(data).digest()
+        position, start = (number - 1) * RECORD.size, (number - 1) * PART_SIZE_BYTES
         with store_errors(), self._locked(attempt) as (file, records):
             _write(records, bytes(RECORD.size), position)
-            _write(file, data, (number - 1) * PART_SIZE_BYTES)
+            _write(file, data, start)
             os.fdatasync(file)
-            _write(records, RECORD.pack(digest.digest(), len(data)), position)
+            _write(records, RECORD.pack(digest, len(data)), position)
             os.fdatasync(records)
-        return digest.hexdigest()
+            if number > 1 and len(data) == PART_SIZE_BYTES:
+                # A large file pushes nothing out of the page cache, and the kernel finds the next
+                # part's pages at once. Its ends stay: they are read as soon as it is complete.
+                os.posix_fadvise(file, start, len(data), os.POSIX_FADV_DONTNEED)
+        return digest.hex()
 
     def list(self, attempt: str) -> list[PartInfo]:
         """Return the parts that are stored."""
@@ -66,7 +73,7 @@ class PartFiles:
         ]
 
     @contextmanager
-    def joined(self, attempt: str, tags: Sequence[str], last: bytes = b"") -> Iterator[Path]:
+    def joined(self, attempt: str, tags: Sequence[str], last: Bytes = b"") -> Iterator[Path]:
         """Check the parts, append `last`, and lend the file, durable, for publishing."""
         with self._locked(attempt) as (file, records):
             written = os.pread(records, RECORD.size * len(tags), 0)
@@ -138,9 +145,9 @@ def _joined_size_bytes(records: bytes, tags: Sequence[str], *, may_be_short: boo
     return size_bytes
 
 
-def _write(file: int, data: bytes, position: int) -> None:
-    """Write all of `data` at `position`."""
+def _write(file: int, data: Bytes, position: int) -> None:
+    """Write all of `data` at `position`, in steps for which the kernel finds pages at once."""
     rest = memoryview(data)
     while rest:
-        written = os.pwrite(file, rest, position)
+        written = os.pwrite(file, rest[:WRITE_BYTES], position)
         rest, position = rest[written:], position + written

@@ -16,6 +16,8 @@ from reelay.common.errors import (
 )
 from reelay.common.identity import MAX_PARTS, PART_SIZE_BYTES
 
+Bytes = bytes | memoryview
+
 KEY = re.compile(r"[a-z0-9][a-zA-Z0-9._-]*(/[a-zA-Z0-9_-][a-zA-Z0-9._-]*)*")
 MAX_KEY_CHARS = 512
 MAX_KEY_COMPONENT_CHARS = 255
@@ -125,7 +127,7 @@ def check_part_number(number: int) -> None:
         raise InvalidPartsError(f"Part {number} is not one of 1 to {MAX_PARTS}")
 
 
-def check_part(number: int, data: bytes) -> None:
+def check_part(number: int, data: Bytes) -> None:
     """Raise InvalidPartsError unless `data` can be part `number`."""
     check_part_number(number)
     if not 0 < len(data) <= PART_SIZE_BYTES:
@@ -140,7 +142,7 @@ class ObjectStore(Protocol):
     another (`a` and `a/b`): adapters may refuse the second with InvalidKeyError.
     """
 
-    async def put(self, key: str, data: bytes | Path) -> PutResult:
+    async def put(self, key: str, data: Bytes | Path) -> PutResult:
         """Store `data` (or the file's bytes) under `key`, all or nothing, unless it is taken.
 
         When an object exists it is left as it is, and its info is returned with `created` false.
@@ -180,9 +182,12 @@ class ObjectStore(Protocol):
         """Begin an object that is written in parts; return the name of this attempt."""
         ...
 
-    async def put_part(self, key: str, attempt: str, number: int, data: bytes) -> str:
+    async def put_part(
+        self, key: str, attempt: str, number: int, data: Bytes, sha256: bytes | None = None
+    ) -> str:
         """Store part `number` (from 1; all but the last of identity.PART_SIZE_BYTES).
 
+        Who has hashed `data` says so by `sha256`, for adapters that would do it again otherwise.
         Returns the part's tag. Storing a part again replaces it. Durable on return. Raises
         AttemptMissingError for an unknown attempt, InvalidPartsError for a wrong number or size.
         """
@@ -196,7 +201,7 @@ class ObjectStore(Protocol):
         ...
 
     async def complete_parts(
-        self, key: str, attempt: str, tags: list[str], last: bytes = b""
+        self, key: str, attempt: str, tags: list[str], last: Bytes = b""
     ) -> PutResult:
         """Join the parts 1..n, whose tags are given in order, to the object, all or nothing.
 

@@ -9,6 +9,7 @@ from minio import Minio
 from reelay.common.identity import MAX_PARTS
 from reelay.common.storage.blocking import BlockingCalls
 from reelay.common.storage.port import (
+    Bytes,
     InvalidPartsError,
     ObjectInfo,
     PartInfo,
@@ -69,7 +70,7 @@ class S3ObjectStore:
         self._objects = BucketObjects(self._bucket, single_put_max_bytes)
         self._calls = BlockingCalls("s3-store", THREADS)
 
-    async def put(self, key: str, data: bytes | Path) -> PutResult:
+    async def put(self, key: str, data: Bytes | Path) -> PutResult:
         """See ObjectStore. Raises FileNotFoundError when `data` is a path that leads nowhere."""
         check_key(key)
         return await self._calls.run(self._objects.put, key, data)
@@ -106,7 +107,9 @@ class S3ObjectStore:
         check_key(key)
         return await self._calls.run(self._objects.begin_parts, key)
 
-    async def put_part(self, key: str, attempt: str, number: int, data: bytes) -> str:
+    async def put_part(
+        self, key: str, attempt: str, number: int, data: Bytes, sha256: bytes | None = None
+    ) -> str:
         """See ObjectStore. The tag is the part's ETag, without quotes."""
         check_key(key)
         check_part(number, data)
@@ -118,7 +121,7 @@ class S3ObjectStore:
         return await self._calls.run(parts_of, self._bucket, key, attempt)
 
     async def complete_parts(
-        self, key: str, attempt: str, tags: list[str], last: bytes = b""
+        self, key: str, attempt: str, tags: list[str], last: Bytes = b""
     ) -> PutResult:
         """See ObjectStore."""
         check_key(key)

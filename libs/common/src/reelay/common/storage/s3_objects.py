@@ -13,6 +13,7 @@ from minio.error import S3Error
 from reelay.common.identity import PART_SIZE_BYTES
 from reelay.common.storage.port import (
     AttemptMissingError,
+    Bytes,
     InvalidKeyError,
     ObjectInfo,
     ObjectMissingError,
@@ -41,9 +42,9 @@ class BucketObjects:
         self._bucket_lock = threading.Lock()
         self._bucket_made = False
 
-    def put(self, key: str, data: bytes | Path) -> PutResult:
+    def put(self, key: str, data: Bytes | Path) -> PutResult:
         """Store an object unless its key is taken."""
-        source: IO[bytes] = io.BytesIO(data) if isinstance(data, bytes) else data.open("rb")
+        source: IO[bytes] = data.open("rb") if isinstance(data, Path) else io.BytesIO(data)
         with source:
             size_bytes = source.seek(0, io.SEEK_END)
             source.seek(0)
@@ -112,7 +113,7 @@ class BucketObjects:
         with s3_errors():
             return self._bucket.client._create_multipart_upload(self._bucket.name, key, {})
 
-    def put_part(self, key: str, attempt: str, number: int, data: bytes) -> str:
+    def put_part(self, key: str, attempt: str, number: int, data: Bytes) -> str:
         """Store a part; return its ETag without quotes."""
         query: Query = {"partNumber": str(number), "uploadId": attempt}
         with s3_errors():
@@ -120,7 +121,7 @@ class BucketObjects:
         return response.headers["ETag"].strip('"')
 
     def complete_parts(
-        self, key: str, attempt: str, tags: list[str], last: bytes = b""
+        self, key: str, attempt: str, tags: list[str], last: Bytes = b""
     ) -> PutResult:
         """Complete conditionally, after a look for servers that do not know the condition."""
         try:

@@ -17,6 +17,7 @@ from reelay.common import metrics
 from reelay.common.storage.breaker import CircuitBreaker
 from reelay.common.storage.port import (
     AttemptMissingError,
+    Bytes,
     InvalidKeyError,
     InvalidPartsError,
     ObjectMissingError,
@@ -128,7 +129,7 @@ class Bucket:
         self,
         method: str,
         key: str,
-        body: bytes | IO[bytes] | None = None,
+        body: Bytes | IO[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
         query: Query | None = None,
     ) -> BaseHTTPResponse:
@@ -137,7 +138,10 @@ class Bucket:
             method, self.name, key, PRESIGNED_FOR, extra_query_params=query
         )
         response = self._connections.request(
-            method, url, body=body, headers={"Content-Type": OCTETS, **(headers or {})}
+            method,
+            url,
+            body=body,  # type: ignore[arg-type]  # it sends any buffer
+            headers={"Content-Type": OCTETS, **(headers or {})},
         )
         # CompleteMultipartUpload may answer 200 and tell of an error in the body.
         if response.status >= 400 or b"<Error>" in response.data[:200]:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import IO
 
 from reelay.common.storage.directories import store_errors
+from reelay.common.storage.port import Bytes, StoreUnavailableError
 
 
 class FileSpool:
@@ -18,7 +19,7 @@ class FileSpool:
         self._folder = folder
         self._file: IO[bytes] | None = None
 
-    def write(self, block: bytes) -> None:
+    def write(self, block: Bytes) -> None:
         """See Spool."""
         with store_errors():
             if self._file is None:
@@ -27,13 +28,17 @@ class FileSpool:
             while rest:
                 rest = rest[self._file.write(rest) :]
 
-    def read_all(self) -> bytes:
+    def read_into(self, room: memoryview) -> None:
         """See Spool."""
         if self._file is None:
-            return b""
+            return
         with store_errors():
             self._file.seek(0)
-            return self._file.read()
+            while room:
+                read = self._file.readinto(room)  # type: ignore[attr-defined]  # a raw file has it
+                if not read:
+                    raise StoreUnavailableError("The spool is shorter than what was written to it")
+                room = room[read:]
 
     def close(self) -> None:
         """See Spool."""

@@ -6,6 +6,7 @@ import hashlib
 from hmac import compare_digest
 
 from reelay.common.errors import InvalidRequestError
+from reelay.common.storage.port import Bytes
 from reelay.upload.domain.errors import ChecksumMismatchError
 
 ALGORITHMS = ("sha1", "sha256")
@@ -20,7 +21,7 @@ class Checksum:
         # The client chose it against faults of the line, not against forgers.
         self._found = hashlib.new(algorithm, usedforsecurity=False)
 
-    def update(self, block: bytes) -> None:
+    def update(self, block: Bytes) -> None:
         """Take the next bytes."""
         self._found.update(block)
 

@@ -7,7 +7,12 @@ from hmac import compare_digest
 
 from reelay.common import identity
 from reelay.common.identity import PART_SIZE_BYTES
-from reelay.common.storage.port import InvalidPartsError, ObjectMissingError, ObjectStore
+from reelay.common.storage.port import (
+    Bytes,
+    InvalidPartsError,
+    ObjectMissingError,
+    ObjectStore,
+)
 from reelay.upload.domain.parts import PartBuffer
 from reelay.upload.domain.ports import Uploads
 from reelay.upload.domain.upload import Part, Upload
@@ -51,7 +56,7 @@ class Completion:
         return await self._end(upload, [part.digest for part in parts])
 
     async def _join(
-        self, upload: Upload, parts: Sequence[Part], last: bytes, digest: bytes
+        self, upload: Upload, parts: Sequence[Part], last: Bytes, digest: bytes
     ) -> None:
         """Make the object of the stored parts and the last one.
 
@@ -88,7 +93,7 @@ class Completion:
             await self.tidying.tidy(ended)
         return done
 
-    async def _put_whole(self, key: str, data: bytes, digest: bytes) -> None:
+    async def _put_whole(self, key: str, data: Bytes, digest: bytes) -> None:
         """Store a file of one part; what a crashed request left there may be something else."""
         result = await self.store.put(key, data)
         if result.created:

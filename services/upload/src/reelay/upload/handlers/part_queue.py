@@ -39,6 +39,7 @@ class PartQueue:
         self._unnoted: list[Part] = []
         self._number = upload.next_part
         self._storing: asyncio.Task[None] | None = None
+        self._noting: asyncio.Task[None] | None = None
 
     async def add(self, buffer: PartBuffer) -> None:
         """Begin to store a full, digested part, as soon as the one before it is stored."""
@@ -48,17 +49,19 @@ class PartQueue:
 
     async def settled(self) -> None:
         """Wait until everything added is stored; raise what went wrong."""
-        if self._storing is not None:
-            await asyncio.shield(self._storing)
+        await _ended(self._storing)
 
     async def close(self) -> None:
         """Wait until nothing is being stored any more, whatever became of it."""
         if self._storing is not None:
-            await asyncio.wait({self._storing})
+            await asyncio.wait({self._storing})  # it begins to note at its end
+        if self._noting is not None:
+            await asyncio.wait({self._noting})
 
     async def note(self) -> None:
         """Let the row move on to what is stored."""
         await self.settled()
+        await _ended(self._noting)
         await self._note()
 
     async def store_tail(self, buffer: PartBuffer, position: int) -> None:
@@ -73,13 +76,16 @@ class PartQueue:
             attempt = self.upload.attempt or await self._begin_attempt()
             async with self._means.memory.loaded(buffer) as data:
                 key, store = self.upload.source_key, self._means.store
-                tag = await store.put_part(key, attempt, self._number, data)
-            self._unnoted.append(Part(self._number, buffer.digest(), tag))
+                digest = buffer.digest()
+                tag = await store.put_part(key, attempt, self._number, data, digest)
+            await _ended(self._noting)
+            self._unnoted.append(Part(self._number, digest, tag))
             self._number += 1
         finally:
             self._means.memory.give_back(buffer)
         if self._at_once:
-            await self._note()
+            self._noting = asyncio.create_task(self._note())  # while the next part is stored
+            self._noting.add_done_callback(self._look)
 
     async def _note(self) -> None:
         if self._unnoted:
@@ -104,3 +110,9 @@ class PartQueue:
         """Tell at once that storing failed: the client may be silent for long."""
         if not task.cancelled() and task.exception() is not None:
             self._on_failure()
+
+
+async def _ended(task: asyncio.Task[None] | None) -> None:
+    """Wait for a task, if there is one; raise what went wrong in it."""
+    if task is not None:
+        await asyncio.shield(task)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 
-from reelay.common.storage.port import ObjectMissingError
+from reelay.common.storage.port import Bytes, ObjectMissingError
 from reelay.upload.domain.checksum import Checksum
 from reelay.upload.domain.errors import (
     ExcessError,
@@ -161,7 +161,7 @@ class Reception:
         await self._queue.add(full)
 
     async def _digest_step(self, checksum: Checksum | None) -> None:
-        if not self._buffer.in_memory:
+        if self._buffer.memory is None:
             # Senders are many then: each holds one block, and takes none in meanwhile.
             await self._digest_all(checksum)
         elif self._buffer.pending_bytes >= STEP_BYTES:
@@ -186,7 +186,7 @@ class Reception:
             self._hashing = None
 
 
-def _digest(buffer: PartBuffer, blocks: list[bytes], checksum: Checksum | None) -> None:
+def _digest(buffer: PartBuffer, blocks: list[Bytes], checksum: Checksum | None) -> None:
     buffer.digest_blocks(blocks)
     if checksum is not None:
         for block in blocks:
