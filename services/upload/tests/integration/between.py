@@ -62,7 +62,8 @@ class BadLine:
         self.acted = False
 
     def at(self, passed_bytes: int, action: Callable[[], Awaitable[None]]) -> None:
-        """Do this when the client has sent so many bytes in all."""
+        """Do this once when the client has sent so many bytes from now on."""
+        self._passed = 0
         self._threshold, self._action = passed_bytes, action
 
     async def cut(self) -> None:
