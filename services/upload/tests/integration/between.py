@@ -54,7 +54,7 @@ class BadLine:
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream_port = upstream_port
-        self._passed = 0
+        self._passed, self.acted = 0, False
         self._threshold: int | None = None
         self._action: Callable[[], Awaitable[None]] | None = None
         self._writers: set[asyncio.StreamWriter] = set()
@@ -63,7 +63,7 @@ class BadLine:
 
     def at(self, passed_bytes: int, action: Callable[[], Awaitable[None]]) -> None:
         """Do this once when the client has sent so many bytes from now on."""
-        self._passed = 0
+        self._passed, self.acted = 0, False
         self._threshold, self._action = passed_bytes, action
 
     async def cut(self) -> None:
