@@ -21,6 +21,9 @@ def round_robin(replicas: list[Program], folder: Path) -> Iterator[Program]:
         f"""{{
 	admin off
 	auto_https off
+	servers {{
+		enable_full_duplex
+	}}
 }}
 http://127.0.0.1:{port} {{
 	reverse_proxy {addresses} {{
