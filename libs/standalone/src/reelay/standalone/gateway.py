@@ -20,8 +20,8 @@ def configuration(listener: int, routes: Sequence[Route]) -> str:
 
     The first route that matches wins. `flush_interval` stays unset: Caddy flushes event streams
     and bodies of unknown length by itself, and -1 would keep requests alive whose client left.
-    `enable_full_duplex`: else Go's server stops reading a body when the answer begins, and an upload
-    that is refused while its client sends gets half an answer.
+    `enable_full_duplex`: else Go's server stops reading a body when the answer begins, and an
+    upload that is refused while its client sends gets half an answer.
     """
     lines = [_OPTIONS, "http:// {", f"\tbind fd/{listener}", "\theader -Server", "\troute {"]
     for paths, port in routes:
