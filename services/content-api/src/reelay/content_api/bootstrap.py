@@ -11,14 +11,22 @@ from reelay.common.storage import ObjectStore, open_store
 from reelay.content_api.adapters.broker import BrokerDemand
 from reelay.content_api.adapters.cache_folder import CacheFolder
 from reelay.content_api.adapters.copies import Copies
+from reelay.content_api.adapters.derived_files import DerivedFiles
 from reelay.content_api.adapters.digests import StoredDigests
+from reelay.content_api.adapters.download_feeds import DownloadFeeds
 from reelay.content_api.adapters.failures import StoredFailures
 from reelay.content_api.adapters.feeds import PipeFeeds
 from reelay.content_api.adapters.local_files import LocalFiles
 from reelay.content_api.adapters.object_cache import ObjectCache
+from reelay.content_api.adapters.pipes import FileThreads
 from reelay.content_api.adapters.plans import StoredPlans
+from reelay.content_api.adapters.whole_packages import StoredPackages
+from reelay.content_api.assembling import Assembler
 from reelay.content_api.domain.names import plan_key
 from reelay.content_api.domain.ports import Files
+from reelay.content_api.downloads import Downloads
+from reelay.content_api.entrypoints.delivery import Delivery
+from reelay.content_api.entrypoints.downloading import Downloading
 from reelay.content_api.entrypoints.events import listen
 from reelay.content_api.entrypoints.rsgi import Application
 from reelay.content_api.handlers import Library
@@ -42,8 +50,9 @@ async def main(settings: ContentApiSettings) -> None:
         stack.callback(folder.close)
         messaging = Messaging(settings.nats_url, "content-api")
         demand = BrokerDemand(messaging)
+        files = open_files(store, folder, settings, stack)
         library = Library(
-            open_files(store, folder, settings, stack),
+            files,
             StoredPlans(store),
             StoredFailures(store),
             demand,
@@ -60,7 +69,19 @@ async def main(settings: ContentApiSettings) -> None:
             background(demand.connect(), close_on_stop(library.waiting))
         )
         # The broker is no part of readiness: without it everything that exists is served.
-        app = Application(library, PipeFeeds(folder.pipes, MAX_FEEDS), {"store": store.check})
+        threads = FileThreads(MAX_FEEDS)
+        delivery = Delivery(PipeFeeds(folder.pipes, threads))
+        derived = DerivedFiles(folder.derived)
+        downloads = Downloads(
+            library,
+            StoredPackages(store),
+            Assembler(files, derived),
+            derived,
+            settings.header_bytes,
+        )
+        feeds = DownloadFeeds(folder.pipes, settings.max_downloads, threads)
+        downloading = Downloading(downloads, feeds, delivery)
+        app = Application(library, delivery, downloading, {"store": store.check})
         limits = http.ConnectionLimits(
             head_timeout_s=settings.head_timeout_s,
             stalled_s=settings.stalled_s,

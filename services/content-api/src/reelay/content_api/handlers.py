@@ -3,8 +3,9 @@
 from http import HTTPStatus
 
 from reelay.common.errors import NotFoundError, PermanentError
-from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.names import INDEX, ContentName
 from reelay.content_api.domain.ports import Demand, Failures, Files, Found, Plans, StoredFile
+from reelay.content_api.domain.promises import Promises
 from reelay.content_api.waiting import NotYetError, Visitor, WaitingLimits, WaitingRoom
 
 
@@ -59,6 +60,20 @@ class Library:
         if who is None:
             raise NotYetError
         return await self.waiting.wait(name, promises.rendition_of(name.path), who)
+
+    async def whole(self, package_id: str) -> Promises | None:
+        """Return what a package promises if all of it is there; None while it is being made.
+
+        Raises NotFoundError for a package that does not exist, PackageFailedError.
+        """
+        promises = self._plans.known(package_id) or await self._plans.read(package_id)
+        if promises and await self._files.find(ContentName(package_id, INDEX).key):
+            return promises
+        await self._raise_if_failed(package_id)
+        # A plan kept from before says nothing of a package that was deleted since.
+        if await self._plans.read(package_id) is None:
+            raise NotFoundError
+        return None
 
     async def _look(self, name: ContentName) -> Found | None:
         if file := await self._files.find(name.key):

@@ -35,6 +35,12 @@ class ContentApiSettings(ServiceSettings):
     memory_bytes: int = Field(
         default=32 * 1024**2, gt=0, description="memory for playlists and other small objects"
     )
+    header_bytes: int = Field(
+        default=256 * 1024**2, gt=0, description="size of headers of downloads kept in cache_dir"
+    )
+    max_downloads: int = Field(
+        default=256, ge=0, description="downloads under way at one time; more are 503"
+    )
     head_timeout_s: float = Field(
         default=15.0, gt=0, description="how long a connection may take for a request's head"
     )

@@ -39,7 +39,7 @@ class Kept:
 
 
 class CacheFolder:
-    """A folder with complete objects, unfinished ones and pipes.
+    """A folder with complete objects, unfinished ones, pipes and files made from packages.
 
     Locked as long as the process lives: processes that share a directory get folders of their own,
     and one that starts again finds what it left. Folders that somebody else could write to are
@@ -61,7 +61,8 @@ class CacheFolder:
         self.objects = self.path / "objects"
         self.unfinished = self.path / "unfinished"
         self.pipes = self.path / "pipes"
-        for temporary in (self.unfinished, self.pipes):
+        self.derived = self.path / "derived"
+        for temporary in (self.unfinished, self.pipes, self.derived):
             shutil.rmtree(temporary, ignore_errors=True)
             temporary.mkdir()
         self.objects.mkdir(exist_ok=True)

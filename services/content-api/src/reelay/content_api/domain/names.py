@@ -15,7 +15,11 @@ PACKAGE_ID = re.compile(r"[0-9a-f]{64}")
 PLAN = "plan.json"
 INDEX = "index.json"
 FAILED = "failed.json"
+DOWNLOADS = "downloads/"
+"""Below this lies what no store has: files put together from the segments of a whole package."""
 
+SOUND = ("audio/", f"{DOWNLOADS}audio")
+"""How paths of files with sound alone begin."""
 CONTENT_TYPES = {
     "m3u8": "application/vnd.apple.mpegurl",
     "mpd": "application/dash+xml",
@@ -46,9 +50,16 @@ class ContentName:
     @property
     def content_type(self) -> str:
         """The media type, by the ending of the name."""
-        if self.path.startswith("audio/") and self.path.endswith(".mp4"):
+        if self.path.startswith(SOUND) and self.path.endswith(".mp4"):
             return "audio/mp4"
         return CONTENT_TYPES.get(self.path.rpartition(".")[2], "application/octet-stream")
+
+    @property
+    def saved_as(self) -> str | None:
+        """The name under which a client saves the file; None for what is not made to be saved."""
+        if not self.path.startswith(DOWNLOADS) or not self.path.endswith(".mp4"):
+            return None
+        return f"{self.package_id[:12]}-{self.path.removeprefix(DOWNLOADS)}"
 
 
 def parse_target(path: str) -> ContentName | None:

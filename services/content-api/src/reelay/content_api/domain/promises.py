@@ -21,6 +21,15 @@ class PlannedRendition:
     """Relative to the package, for example video/360p."""
     segments: int
 
+    @property
+    def is_audio(self) -> bool:
+        """Whether it is sound: its path tells."""
+        return self.path.startswith("audio/")
+
+    def object_path(self, number: int) -> str:
+        """Return the path of a segment, or of the init segment, which is number 0."""
+        return f"{self.path}/{number}.m4s" if number else f"{self.path}/init.mp4"
+
 
 class Promises:
     """The names that a package will have, whether they exist yet or not."""
@@ -46,6 +55,17 @@ class Promises:
     def served(self, path: str) -> bool:
         """Tell whether `path` may be served when it exists: what is promised, plan and index."""
         return path in DOCUMENTS or self.promised(path)
+
+    def muxed(self, rendition: str) -> list[PlannedRendition]:
+        """Return what a file of a rendition holds: itself, and the sound beside pictures.
+
+        Nothing when there is no such rendition.
+        """
+        found = [planned for planned in self._renditions.values() if planned.id == rendition]
+        if not found or found[0].is_audio:
+            return found[:1]
+        sounds = [planned for planned in self._renditions.values() if planned.is_audio]
+        return [found[0], *sounds[:1]]
 
     def rendition_of(self, path: str) -> str | None:
         """Return the id of the rendition that `path` belongs to, or None for a manifest."""

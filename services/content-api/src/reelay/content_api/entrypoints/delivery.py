@@ -3,18 +3,12 @@
 from reelay.content_api.domain.bodies import Body, partial, whole
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import SHORT_BYTES, Feeds, Found, StoredFile
-from reelay.content_api.domain.preconditions import (
-    matches_strongly,
-    matches_weakly,
-    range_applies,
-)
-from reelay.content_api.domain.ranges import ByteRange, Part, parse_range
+from reelay.content_api.domain.ranges import ByteRange
+from reelay.content_api.entrypoints.conditions import answered
 from reelay.content_api.entrypoints.protocol import Fields, Headers, HTTPProtocol
 from reelay.content_api.entrypoints.responses import (
     part_fields,
-    send_not_modified,
     send_part,
-    send_problem,
     send_whole,
     whole_fields,
 )
@@ -30,25 +24,12 @@ class Delivery:
         self, proto: HTTPProtocol, headers: Headers, name: ContentName, file: Found, *, body: bool
     ) -> int:
         """Answer as the conditions ask, in the order of RFC 9110, section 13.2.2."""
-        if "if-match" in headers and not matches_strongly(headers.get_all("if-match"), name.etag):
-            return send_problem(proto, 412, "The object has another entity tag.", body=body)
-        if "if-none-match" in headers and matches_weakly(
-            headers.get_all("if-none-match"), name.etag
-        ):
-            return send_not_modified(proto, name)
-        if not body:
-            proto.response_empty(200, whole_fields(name, file.size_bytes))
-            return 200
-        # Range means something for GET only (section 14.2), so not for HEAD.
-        if "range" in headers and range_applies(headers.get("if-range"), name.etag):
-            asked = parse_range(",".join(headers.get_all("range")), file.size_bytes)
-            if asked is Part.UNSATISFIABLE:
-                size = {"content-range": f"bytes */{file.size_bytes}"}
-                detail = "No byte of the object is in the range."
-                return send_problem(proto, 416, detail, fields=size)
-            if not isinstance(asked, Part):
-                return await self._send_ranges(proto, name, file, asked)
-        return await self._send_whole(proto, name, file)
+        asked = answered(proto, headers, name, file.size_bytes, body=body)
+        if isinstance(asked, int):
+            return asked
+        if asked is None:
+            return await self._send_whole(proto, name, file)
+        return await self._send_ranges(proto, name, file, asked)
 
     async def _send_whole(self, proto: HTTPProtocol, name: ContentName, file: Found) -> int:
         if not isinstance(file, StoredFile):

@@ -42,7 +42,14 @@ def whole_fields(name: ContentName, size_bytes: int) -> Fields:
         ("etag", name.etag),
         ("content-type", name.content_type),
         ("content-length", str(size_bytes)),
+        *_saved_as(name),
     ]
+
+
+def _saved_as(name: ContentName) -> Fields:
+    """Return the field that lets a browser save a file under its name (RFC 6266)."""
+    saved = name.saved_as
+    return [("content-disposition", f'attachment; filename="{saved}"')] if saved else []
 
 
 def send_whole(proto: HTTPProtocol, name: ContentName, file: StoredFile) -> int:
@@ -65,7 +72,7 @@ def part_fields(name: ContentName, body: Body) -> Fields:
     ]
     if body.content_range is not None:
         fields.append(("content-range", body.content_range))
-    return fields
+    return fields + _saved_as(name)
 
 
 def send_part(proto: HTTPProtocol, fields: Fields, file: StoredFile, part: ByteRange) -> int:

@@ -9,9 +9,10 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from reelay.common.errors import NotFoundError, ReelayError
 from reelay.common.http import Check, readiness
-from reelay.content_api.domain.names import CONTENT_PREFIX, parse_target
-from reelay.content_api.domain.ports import Feeds, Found
+from reelay.content_api.domain.names import CONTENT_PREFIX, DOWNLOADS, parse_target
+from reelay.content_api.domain.ports import Found
 from reelay.content_api.entrypoints.delivery import Delivery
+from reelay.content_api.entrypoints.downloading import Downloading
 from reelay.content_api.entrypoints.protocol import HTTPProtocol, Scope
 from reelay.content_api.entrypoints.responses import (
     METHODS,
@@ -33,10 +34,17 @@ log = structlog.get_logger()
 class Application:
     """Answers GET, HEAD and OPTIONS."""
 
-    def __init__(self, library: Library, feeds: Feeds, checks: Mapping[str, Check]) -> None:
+    def __init__(
+        self,
+        library: Library,
+        delivery: Delivery,
+        downloading: Downloading,
+        checks: Mapping[str, Check],
+    ) -> None:
         """`checks` are asked by `/readyz`."""
         self._library = library
-        self._delivery = Delivery(feeds)
+        self._delivery = delivery
+        self._downloading = downloading
         self._checks = checks
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
@@ -58,6 +66,8 @@ class Application:
                 raise NotFoundError
             file: Found | None = self._library.at_hand(name)
             if file is None:
+                if name.path.startswith(DOWNLOADS):
+                    return await self._downloading.send(proto, scope.headers, name, body=reading)
                 who = Visitor(viewer_of(scope), proto.client_disconnect) if reading else None
                 file = await self._library.fetch(name, who)
             return await self._delivery.send(proto, scope.headers, name, file, body=reading)
