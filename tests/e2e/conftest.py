@@ -185,7 +185,7 @@ def chromium() -> Iterator[Browser]:
 
 
 def open_player(browser: Browser, page_url: str, player: str, source: str) -> Page:
-    """Open the page that plays `source` with hls.js (`hls`) or Shaka Player (`shaka`)."""
+    """Open the page that plays `source`: `hls` with hls.js, `shaka`, or `file` with neither."""
     page = browser.new_page()
     page.goto(f"{page_url}?player={player}&source={quote(source, safe='')}")
     return page

@@ -279,8 +279,10 @@ async def test_header_is_made_once_for_all_who_ask_at_first(run_site: Any) -> No
 
 
 async def test_more_downloads_than_are_allowed_are_503(run_site: Any) -> None:
+    # More than the buffers of a connection take, so that the first is still under way.
+    objects = package(film(8, sample_bytes=300_000)[:1])
     async with run_site(max_downloads=1) as site:
-        await put_all(site, package(film(8, sample_bytes=60_000)))
+        await put_all(site, objects)
         async with site.client.stream("GET", f"{site.prefix}/{FILE}") as answer:
             await anext(answer.aiter_raw(1000))
             refused = await site.get(FILE)
