@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from reelay.common.identity import PART_SIZE_BYTES
 from reelay.upload.domain.parts import PartBuffer, Spool
 
-RECEIVING_PARTS = 3
+RECEIVING_PARTS = 2
 """So many parts are collected in memory: a fast sender needs two, one being stored, one coming.
 All others are collected in spools."""
 STORING_PARTS = 1
