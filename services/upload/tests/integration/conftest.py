@@ -21,6 +21,8 @@ from reelay.common.testing.servers import Program, free_port
 from reelay.common.tokens import TokenSigner
 
 from .client import TusClient
+from .importing import Importer
+from .origin import Origin, running_origin
 
 BOTH_STORES = pytest.mark.parametrize("store_kind", ["file", "s3"])
 
@@ -172,3 +174,15 @@ async def system(service: Program, store_url: str, messaging: Messaging) -> Asyn
         running = System(service, store, store_url, signer, messaging, client)
         await running.ready()
         yield running
+
+
+@pytest.fixture
+async def origin() -> AsyncIterator[Origin]:
+    """A server to import from."""
+    async with running_origin() as origin:
+        yield origin
+
+
+@pytest.fixture
+def importer(system: System, origin: Origin) -> Importer:
+    return Importer(system.client.http, system.client.token, origin)

@@ -50,7 +50,13 @@ class Service:
 SERVICES = (
     Service(
         name="upload",
-        paths=("/api/v1/uploads", "/api/v1/uploads/*", "/api/v1/sources/*"),
+        paths=(
+            "/api/v1/uploads",
+            "/api/v1/uploads/*",
+            "/api/v1/imports",
+            "/api/v1/imports/*",
+            "/api/v1/sources/*",
+        ),
         has_database=True,
     ),
     Service(

@@ -14,23 +14,32 @@ from reelay.common.storage import ObjectStore, open_store
 from reelay.common.tokens import TokenVerifier
 from reelay.upload.adapters import wanted
 from reelay.upload.adapters.drafts import PostgresDrafts
+from reelay.upload.adapters.guarded_http import GuardedFetcher
 from reelay.upload.adapters.holding import PostgresHolding
+from reelay.upload.adapters.imports import PostgresImports
+from reelay.upload.adapters.resolving import SystemResolver
 from reelay.upload.adapters.sources import PostgresSources
 from reelay.upload.adapters.spool import FileSpool
 from reelay.upload.adapters.uploads import PostgresUploads
+from reelay.upload.domain.addresses import AddressGuard
 from reelay.upload.domain.limits import Limits
 from reelay.upload.domain.ports import Drafts, Holding, Uploads
 from reelay.upload.entrypoints.events import SERVICE, listen
 from reelay.upload.entrypoints.http import UploadEndpoints, add_uploads
+from reelay.upload.entrypoints.imports import imports_router
 from reelay.upload.entrypoints.upkeep import upkeep_router
 from reelay.upload.handlers.collecting import Collecting
 from reelay.upload.handlers.completion import Completion
 from reelay.upload.handlers.creation import Creation
 from reelay.upload.handlers.drafting import Drafting
+from reelay.upload.handlers.fetching import Fetching
+from reelay.upload.handlers.import_queue import ImportQueue, Persistence
+from reelay.upload.handlers.importing import Importing
 from reelay.upload.handlers.joining import Joining
 from reelay.upload.handlers.memory import PartMemory
 from reelay.upload.handlers.part_queue import Means
 from reelay.upload.handlers.receiving import Receiving
+from reelay.upload.handlers.remote_body import Pace
 from reelay.upload.handlers.sweeping import Sweeping
 from reelay.upload.handlers.tidying import Tidying
 from reelay.upload.handlers.uploading import Uploading
@@ -71,12 +80,15 @@ async def main(settings: UploadSettings) -> None:
         app = http.create_app(SERVICE, checks)
         add_uploads(app, endpoints(uploading, store, settings))
         collecting = add_upkeep(app, database, store, settings)
+        imports = add_imports(app, database, uploading, store, settings)
+        stack.push_async_callback(imports.close)
         await stack.enter_async_context(
             background(
                 outbox.run(),
                 sweeping.run(),
                 collecting.run(settings.gc_interval_s),
-                _let_go_at_the_end(holding),
+                imports.run(),
+                _let_go_at_the_end(holding, imports),
             )
         )
         await http.serve(
@@ -129,8 +141,32 @@ def add_upkeep(
     return collecting
 
 
-async def _let_go_at_the_end(holding: PostgresHolding) -> None:
+def add_imports(
+    app: FastAPI,
+    database: Database,
+    uploading: Uploading,
+    store: ObjectStore,
+    settings: UploadSettings,
+) -> ImportQueue:
+    """Add the endpoints of imports; return what works at them."""
+    imports, guard = PostgresImports(database), AddressGuard(settings.import_allowed_networks)
+    pace = Pace(
+        settings.import_stall_limit_s,
+        settings.import_least_bytes_per_s,
+        settings.import_time_limit_s,
+    )
+    fetcher = GuardedFetcher(SystemResolver(), guard, settings.import_stall_limit_s)
+    fetching = Fetching(imports, fetcher, uploading.receiving, uploading.limits, pace)
+    persistence = Persistence(settings.import_tries, settings.import_retry_s)
+    queue = ImportQueue(fetching, uploading.holding, persistence, settings.imports_at_a_time)
+    importing = Importing(imports, uploading, guard, queue.wake)
+    app.include_router(imports_router(TokenVerifier(store).verify_header, importing))
+    return queue
+
+
+async def _let_go_at_the_end(holding: PostgresHolding, imports: ImportQueue) -> None:
     """Let running requests keep what they have when the process is asked to stop."""
     await http.stopping.wait()
+    imports.stop()
     holding.let_all_go()
     await asyncio.Event().wait()

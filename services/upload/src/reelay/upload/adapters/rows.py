@@ -26,6 +26,7 @@ def upload_of(row: Any) -> Upload:
         tail_key=row.tail_key,
         kept_key=row.kept_key,
         refusal=row.refusal,
+        origin_url=row.origin_url,
         updated_at=row.updated_at,
     )
 
@@ -39,6 +40,7 @@ def new_row(upload: Upload) -> sa.Insert:
         video_id=upload.video_id,
         filename=upload.filename,
         metadata=upload.metadata,
+        origin_url=upload.origin_url,
         size_bytes=upload.size_bytes,
         state=upload.state,
     )

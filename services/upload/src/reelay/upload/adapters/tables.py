@@ -25,6 +25,7 @@ UPLOADS = sa.Table(
     sa.Column("kept_key", sa.Text),
     sa.Column("refusal", sa.Text),
     sa.Column("asset_id", sa.Text),
+    sa.Column("origin_url", sa.Text),
     sa.Column("tidy", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("created_at", WHEN, nullable=False, server_default=sa.func.now()),
     sa.Column("updated_at", WHEN, nullable=False, server_default=sa.func.now()),
@@ -38,6 +39,20 @@ UPLOAD_PARTS = sa.Table(
     sa.Column("number", sa.Integer, primary_key=True),
     sa.Column("digest", sa.LargeBinary, nullable=False),
     sa.Column("tag", sa.Text, nullable=False),
+)
+IMPORTS = sa.Table(
+    "imports",
+    METADATA,
+    sa.Column(
+        "upload_id", sa.Uuid, sa.ForeignKey(UPLOADS.c.id, ondelete="CASCADE"), primary_key=True
+    ),
+    sa.Column("validator", sa.Text),
+    sa.Column("tries", sa.Integer, nullable=False, server_default="0"),
+    sa.Column("trouble", sa.Text),
+    sa.Column("problem", sa.Text),
+    sa.Column("failure", sa.Text),
+    sa.Column("free_at", WHEN, nullable=False),
+    sa.Column("started_at", WHEN, nullable=False, server_default=sa.func.now()),
 )
 ASSETS = sa.Table(
     "assets",

@@ -83,7 +83,7 @@ class ChecksumMismatchError(PermanentError):
 
 
 class FinalUploadError(ForbiddenError):
-    """A final upload is made of its partial ones; no bytes can be sent to it."""
+    """The bytes of this upload come another way; none can be sent to it."""
 
     problem = "final-upload"
 

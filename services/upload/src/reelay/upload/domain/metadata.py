@@ -42,6 +42,15 @@ def parse_metadata(header: str) -> dict[str, bytes]:
     return found
 
 
+def format_metadata(**values: object) -> str:
+    """Return a header that says these values, without those that are None."""
+    return ",".join(
+        f"{key} {base64.b64encode(str(value).encode()).decode()}"
+        for key, value in values.items()
+        if value is not None
+    )
+
+
 def _decode(key: str, value: str) -> bytes:
     try:
         return base64.b64decode(value + "=" * (-len(value) % 4), validate=True)

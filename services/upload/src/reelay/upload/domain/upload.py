@@ -18,6 +18,10 @@ class Kind(StrEnum):
     """A piece of a file, to be joined with others."""
     FINAL = "final"
     """One file, made of partial uploads."""
+    IMPORTED = "imported"
+    """One file, which the service fetches from another server."""
+    PRESIGNED = "presigned"
+    """One file, whose parts its client sends to the store."""
 
 
 class State(StrEnum):
@@ -74,6 +78,8 @@ class Upload:
     """When complete: the object that holds the bytes, this upload's own or an earlier one's."""
     refusal: str | None = None
     """Why it was refused, as a sentence for people."""
+    origin_url: str | None = None
+    """Of an import: where the file is."""
     updated_at: datetime | None = None
 
     @property
@@ -100,6 +106,11 @@ class Upload:
     def is_partial(self) -> bool:
         """Whether this is a piece of a file."""
         return self.kind is Kind.PARTIAL
+
+    @property
+    def takes_requests(self) -> bool:
+        """Whether a client sends its bytes to this service."""
+        return self.kind in (Kind.WHOLE, Kind.PARTIAL)
 
     @property
     def is_whole(self) -> bool:

@@ -36,7 +36,7 @@ def add_uploads(app: FastAPI, endpoints: "UploadEndpoints") -> None:
     app.add_middleware(
         CORSMiddleware,
         allow_origins=["*"],
-        allow_methods=["OPTIONS", "POST", "HEAD", "PATCH", "DELETE"],
+        allow_methods=["OPTIONS", "GET", "POST", "PUT", "HEAD", "PATCH", "DELETE"],
         allow_headers=list(tus.REQUEST_HEADERS),
         expose_headers=list(tus.RESPONSE_HEADERS),
         max_age=86400,

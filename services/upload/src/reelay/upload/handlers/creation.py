@@ -34,6 +34,8 @@ class NewUpload:
     metadata: str = ""
     """Upload-Metadata as it came."""
     concatenation: Concatenation = field(default_factory=Concatenation)
+    origin_url: str | None = None
+    """Where an imported file is."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Creation:
             video_id=file.video_id,
             filename=file.filename,
             metadata=new.metadata,
+            origin_url=new.origin_url,
         )
 
     async def _draft(self, video_id: UUID) -> Draft:

@@ -81,7 +81,7 @@ class Uploading:
         """
         async with self.holding.hold(upload_id) as hold:
             upload = await self._own(identity, upload_id)
-            if upload.kind is Kind.FINAL:
+            if not upload.takes_requests:
                 raise FinalUploadError
             if upload.waits_to_be_finished:
                 upload = await self.receiving.finish(upload)
