@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
 from reelay.common.storage import ObjectMissingError, StoreUnavailableError, open_store, read_all
@@ -96,3 +97,17 @@ async def test_requests_keep_to_their_own_threads(seaweedfs: Program) -> None:
     await asyncio.gather(*(store.put(f"k/{n}", b"x") for n in range(100)))
     names = [thread.name for thread in threading.enumerate()]
     assert not any(name.startswith("asyncio_") for name in names)
+
+
+async def test_links_are_signed_for_the_address_that_clients_know(seaweedfs: Program) -> None:
+    url = fresh_bucket_url(seaweedfs)
+    store = open_store(f"{url}?public=http://localhost:{seaweedfs.port}")
+    await store.put("k", b"bytes")
+    request = await store.presign_get("k", 60)
+    assert request.url.startswith(f"http://localhost:{seaweedfs.port}/")
+    async with httpx.AsyncClient(trust_env=False) as client:
+        assert (await client.get(request.url)).content == b"bytes"
+    elsewhere = await open_store(f"{url}?public=https://media.example").presign_get("k", 60)
+    assert elsewhere.url.startswith("https://media.example/")
+    with pytest.raises(ValueError, match="no address"):
+        open_store(f"{url}?public=media.example")

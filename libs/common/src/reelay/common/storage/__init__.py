@@ -45,7 +45,7 @@ __all__ = [
 
 FORMS = (
     "file:///absolute/path or s3://key:secret@host:port/bucket, "
-    "the latter with ?tls=1 and &region=name where needed"
+    "the latter with ?tls=1, &region=name and &public=https://host:port where needed"
 )
 
 
@@ -53,7 +53,8 @@ def open_store(url: str) -> ObjectStore:
     """Return the object store that a URL names; raise ValueError when it names none.
 
     `file:///absolute/path`, or `s3://key:secret@host:port/bucket` with the optional parameters
-    `tls=1` and `region=name`. Key and secret are percent-encoded.
+    `tls=1`, `region=name`, and `public=https://host:port`, the address under which those who follow
+    signed links reach the store. Key and secret are percent-encoded.
     """
     parts = urlsplit(url)
     if parts.scheme == "file" and not parts.netloc and parts.path.startswith("/"):
@@ -63,7 +64,7 @@ def open_store(url: str) -> ObjectStore:
         from reelay.common.storage.s3 import S3ObjectStore
 
         options = parse_qs(parts.query, strict_parsing=bool(parts.query))
-        if options.keys() <= {"tls", "region"} and "/" not in bucket:
+        if options.keys() <= {"tls", "region", "public"} and "/" not in bucket:
             return S3ObjectStore(
                 parts.netloc.rpartition("@")[2],
                 bucket,
@@ -71,6 +72,7 @@ def open_store(url: str) -> ObjectStore:
                 unquote(parts.password),
                 tls=options.get("tls", ["0"])[-1] == "1",
                 region=options.get("region", ["us-east-1"])[-1],
+                public_url=options.get("public", [None])[-1],
             )
     shown = f"{parts.scheme}://…{parts.path}"
     raise ValueError(f"{shown} is no object store; it must look like {FORMS}")

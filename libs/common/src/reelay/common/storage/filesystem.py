@@ -125,12 +125,19 @@ class FilesystemObjectStore:
         await self._calls.run(self._parts.drop, attempt)
 
     async def presign_part(
-        self, key: str, attempt: str, number: int, sha256: str, expires_s: float
+        self,
+        key: str,
+        attempt: str,
+        number: int,
+        sha256: str,
+        expires_s: float,
+        *,
+        size_bytes: int,
     ) -> SignedRequest:
         """See ObjectStore. The service that mounts `signed_http` answers."""
         check_part_number(number)
         until_s = int(time.time() + expires_s)
-        grant = Grant("PUT", check_key(key), until_s, attempt, number, sha256)
+        grant = Grant("PUT", check_key(key), until_s, attempt, number, sha256, size_bytes)
         return (await self.links()).sign(grant)
 
     async def presign_get(self, key: str, expires_s: float) -> SignedRequest:

@@ -21,7 +21,7 @@ from reelay.common.storage.port import InvalidLinkError, SignedRequest, check_ke
 SIGNED_AT = "/api/v1/uploads/signed"
 """Path below which a service answers signed links (signed_http)."""
 SECRET_BYTES = 32
-FIELDS = ("attempt", "part", "sha256", "expires")
+FIELDS = ("attempt", "part", "sha256", "size", "expires")
 
 
 @dataclass(frozen=True)
@@ -35,10 +35,16 @@ class Grant:
     attempt: str = ""
     part: int = 0
     sha256: str = ""
+    size_bytes: int = 0
 
     def query(self) -> dict[str, str]:
         """Return the fields that a link has beside its key."""
-        part = {"attempt": self.attempt, "part": str(self.part), "sha256": self.sha256}
+        part = {
+            "attempt": self.attempt,
+            "part": str(self.part),
+            "sha256": self.sha256,
+            "size": str(self.size_bytes),
+        }
         return {**(part if self.part else {}), "expires": str(self.expires_at_s)}
 
     def signed_text(self) -> bytes:
@@ -56,7 +62,8 @@ class Links:
     def sign(self, grant: Grant) -> SignedRequest:
         """Return the request that a grant allows."""
         query = urlencode({**grant.query(), "signature": self._signature(grant)})
-        return SignedRequest(grant.method, f"{SIGNED_AT}/{grant.key}?{query}", {})
+        url = f"{SIGNED_AT}/{grant.key}?{query}"
+        return SignedRequest(grant.method, url, {}, grant.expires_at_s)
 
     def check(self, method: str, key: str, query: Mapping[str, str]) -> Grant:
         """Return what a link allows; raises InvalidLinkError."""
@@ -68,6 +75,7 @@ class Links:
                 query.get("attempt", ""),
                 int(query.get("part", "0")),
                 query.get("sha256", ""),
+                int(query.get("size", "0")),
             )
             given = query["signature"]
         except (KeyError, ValueError) as error:

@@ -95,6 +95,8 @@ class SignedRequest:
     """Absolute, or (filesystem) a path on the server that gave it."""
     headers: dict[str, str]
     """To be sent exactly so: they are signed too."""
+    expires_at_s: float
+    """POSIX time."""
 
 
 def check_key(key: str) -> str:
@@ -219,12 +221,21 @@ class ObjectStore(Protocol):
         ...
 
     async def presign_part(
-        self, key: str, attempt: str, number: int, sha256: str, expires_s: float
+        self,
+        key: str,
+        attempt: str,
+        number: int,
+        sha256: str,
+        expires_s: float,
+        *,
+        size_bytes: int,
     ) -> SignedRequest:
         """Let somebody else store part `number`, with these bytes and no others (SHA-256 in hex).
 
-        The store refuses other bytes with status 400, and everything else that was not signed, or
-        is too late, with 403. The answer's ETag may be the tag; `list_parts` says it for certain.
+        `Content-Length`, which must be `size_bytes`, is signed without being among the headers:
+        every client sends it by itself. The store refuses other bytes with status 400, and
+        everything else that was not signed, or is too late, with 403. The answer's ETag may be the
+        tag; `list_parts` says it for certain.
         A tag says nothing of the digest: let each number be signed for one digest only.
         """
         ...

@@ -1,8 +1,10 @@
 """An object store in an S3 bucket: AWS, SeaweedFS, MinIO, Ceph and others."""
 
 import base64
+import time
 from collections.abc import AsyncIterator, Generator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from minio import Minio
 
@@ -52,10 +54,14 @@ class S3ObjectStore:
         *,
         tls: bool = False,
         region: str = "us-east-1",
+        public_url: str | None = None,
         single_put_max_bytes: int = SINGLE_PUT_MAX_BYTES,
         read_timeout_s: float = READ_TIMEOUT_S,
     ) -> None:
-        """Connect to `endpoint` (`host:port`) when first used."""
+        """Connect to `endpoint` (`host:port`) when first used.
+
+        Links are signed for `public_url` (`https://host:port`) where clients know another address.
+        """
         connections = Connections(CONNECTIONS, read_timeout_s)
         client = Minio(
             endpoint,
@@ -66,7 +72,8 @@ class S3ObjectStore:
             http_client=connections,
         )
         self._bucket = Bucket(client, connections, bucket)
-        self._signer = Signer(endpoint, access_key, secret_key, region, tls)
+        known_as, with_tls = (endpoint, tls) if public_url is None else _address(public_url)
+        self._signer = Signer(known_as, access_key, secret_key, region, with_tls)
         self._objects = BucketObjects(self._bucket, single_put_max_bytes)
         self._calls = BlockingCalls("s3-store", THREADS)
 
@@ -137,21 +144,30 @@ class S3ObjectStore:
         await self._calls.run(self._objects.abort_parts, key, attempt)
 
     async def presign_part(
-        self, key: str, attempt: str, number: int, sha256: str, expires_s: float
+        self,
+        key: str,
+        attempt: str,
+        number: int,
+        sha256: str,
+        expires_s: float,
+        *,
+        size_bytes: int,
     ) -> SignedRequest:
-        """See ObjectStore. The server checks the digest, as its header is signed."""
+        """See ObjectStore. The server checks digest and length, as their headers are signed."""
         check_key(key)
         check_part_number(number)
         headers = {"x-amz-checksum-sha256": base64.b64encode(bytes.fromhex(sha256)).decode()}
         query = {"partNumber": str(number), "uploadId": attempt}
         path = f"/{self._bucket.name}/{key}"
-        url = self._signer.url("PUT", path, query, headers, expires_s)
-        return SignedRequest("PUT", url, headers)
+        signed = {**headers, "content-length": str(size_bytes)}
+        url = self._signer.url("PUT", path, query, signed, expires_s)
+        return SignedRequest("PUT", url, headers, time.time() + expires_s)
 
     async def presign_get(self, key: str, expires_s: float) -> SignedRequest:
         """See ObjectStore."""
         path = f"/{self._bucket.name}/{check_key(key)}"
-        return SignedRequest("GET", self._signer.url("GET", path, {}, {}, expires_s), {})
+        url = self._signer.url("GET", path, {}, {}, expires_s)
+        return SignedRequest("GET", url, {}, time.time() + expires_s)
 
     async def sweep(self, older_than_s: float) -> int:
         """See ObjectStore. A lifecycle rule (AbortIncompleteMultipartUpload) does the same."""
@@ -167,3 +183,11 @@ class S3ObjectStore:
             self._objects.head(key)
             return
         yield from read_range(self._bucket, key, start, end)
+
+
+def _address(url: str) -> tuple[str, bool]:
+    """Return `host:port` and whether TLS is spoken there; raise ValueError."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.path.strip("/"):
+        raise ValueError(f"{url} is no address of a server; it must look like https://host:port")
+    return parts.netloc, parts.scheme == "https"

@@ -2,7 +2,9 @@
 
 import hashlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from hmac import compare_digest
 from http import HTTPStatus
 
@@ -12,14 +14,45 @@ from starlette.responses import Response, StreamingResponse
 from reelay.common.identity import PART_SIZE_BYTES
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.storage.links import SIGNED_AT
-from reelay.common.storage.port import InvalidPartsError, ObjectInfo, WrongDigestError
+from reelay.common.storage.port import (
+    Bytes,
+    InvalidLinkError,
+    InvalidPartsError,
+    ObjectInfo,
+    WrongDigestError,
+)
 
 RANGE = re.compile(r"bytes=(\d*)-(\d*)")
 """One range (RFC 9110, section 14.1.2); several are answered with the whole object."""
 
 
-def signed_router(store: FilesystemObjectStore) -> APIRouter:
-    """Return routes below SIGNED_AT; an S3 server answers its links itself."""
+@dataclass(frozen=True)
+class Collected:
+    """All bytes of a request, which may change after they were stored."""
+
+    data: Bytes
+    sha256: bytes
+
+
+Collect = Callable[[Request], AbstractAsyncContextManager[Collected]]
+
+
+@asynccontextmanager
+async def in_memory(request: Request) -> AsyncIterator[Collected]:
+    """Collect the bytes of a part; raises InvalidPartsError when they are too many for one."""
+    data = bytearray()
+    async for block in request.stream():
+        data += block
+        if len(data) > PART_SIZE_BYTES:
+            raise InvalidPartsError(f"A part has at most {PART_SIZE_BYTES} bytes")
+    yield Collected(memoryview(data), hashlib.sha256(data).digest())
+
+
+def signed_router(store: FilesystemObjectStore, collect: Collect = in_memory) -> APIRouter:
+    """Return routes below SIGNED_AT; an S3 server answers its links itself.
+
+    `collect` takes the bytes of a part in, as a service does that has many senders.
+    """
     router = APIRouter(prefix=SIGNED_AT)
 
     @router.put("/{key:path}")
@@ -27,14 +60,13 @@ def signed_router(store: FilesystemObjectStore) -> APIRouter:
         """Store a part."""
         links = await store.links()
         grant = links.check("PUT", key, request.query_params)
-        data = bytearray()
-        async for block in request.stream():
-            data += block
-            if len(data) > PART_SIZE_BYTES:
-                raise InvalidPartsError(f"A part has at most {PART_SIZE_BYTES} bytes")
-        if not compare_digest(hashlib.sha256(data).hexdigest(), grant.sha256):
-            raise WrongDigestError
-        tag = await store.put_part(key, grant.attempt, grant.part, bytes(data))
+        if request.headers.get("content-length") != str(grant.size_bytes):
+            raise InvalidLinkError(f"This link is for {grant.size_bytes} bytes (Content-Length).")
+        async with collect(request) as body:
+            if not compare_digest(body.sha256.hex(), grant.sha256):
+                raise WrongDigestError
+            part = (grant.attempt, grant.part, body.data, body.sha256)
+            tag = await store.put_part(key, *part)
         return Response(headers={"etag": f'"{tag}"'})
 
     @router.api_route("/{key:path}", methods=["GET", "HEAD"])
