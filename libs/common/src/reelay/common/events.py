@@ -5,6 +5,7 @@ headers, the model as JSON body. A field is only ever added; a change of meaning
 """
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,6 +58,9 @@ class AssetUploaded(Event):
 # --- catalog -----------------------------------------------------------------------------------
 
 
+VISIBILITY: Any = Field(default="public", description="public, unlisted (by its link), private")
+
+
 class VideoDrafted(Event):
     """Somebody announced a video, before its file."""
 
@@ -65,6 +69,7 @@ class VideoDrafted(Event):
     video_id: UUID
     owner_id: str
     title: str
+    visibility: str = VISIBILITY
 
 
 class VideoPublished(Event):
@@ -77,6 +82,7 @@ class VideoPublished(Event):
     title: str
     package_id: str
     published_at: datetime
+    visibility: str = VISIBILITY
 
 
 class VideoUpdated(Event):
@@ -89,6 +95,7 @@ class VideoUpdated(Event):
     title: str
     state: str
     package_id: str | None = None
+    visibility: str = VISIBILITY
 
 
 class VideoDeleted(Event):

@@ -6,9 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from reelay.common.commands import COMMANDS
+from reelay.common.content_access import ContentAccessChanged
 from reelay.common.events import EVENTS
 from reelay.common.message import Message
 from reelay.common.streams import STREAMS
+
+STATES: tuple[type[Message], ...] = (ContentAccessChanged,)
+"""Messages of which the last one on each subject is kept."""
 
 INTRODUCTION = """\
 # Events
@@ -28,7 +32,7 @@ def markdown() -> str:
     parts += [f"| `{s.name}` | `{' '.join(s.subjects or [])}` | {s.description} |" for s in STREAMS]
     parts += ["", "## Facts\n"]
     parts += [_section(event) for event in EVENTS]
-    parts += ["## Commands and plain messages\n"]
+    parts += ["## States\n", *map(_section, STATES), "## Commands and plain messages\n"]
     parts += [_section(command) for command in COMMANDS]
     return "\n".join(parts).rstrip() + "\n"
 
@@ -40,7 +44,7 @@ def schemas() -> dict[str, str]:
             message.model_json_schema(), indent=2, sort_keys=True
         )
         + "\n"
-        for message in (*EVENTS, *COMMANDS)
+        for message in (*EVENTS, *STATES, *COMMANDS)
     }
 
 

@@ -45,7 +45,16 @@ DEADLETTERS = StreamConfig(
     max_age=timedelta(days=30).total_seconds(),
     storage=StorageType.FILE,
 )
-STREAMS = (EVENTS, WORK, DEADLETTERS)
+ACCESS = StreamConfig(
+    name="ACCESS",
+    description="who may fetch which package: the last state of each that is not open to all",
+    subjects=["access.>"],
+    retention=RetentionPolicy.LIMITS,
+    max_msgs_per_subject=1,
+    storage=StorageType.FILE,
+    allow_msg_ttl=True,
+)
+STREAMS = (EVENTS, WORK, DEADLETTERS, ACCESS)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,9 @@ import base64
 import hashlib
 import json
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
@@ -78,7 +80,12 @@ class TokenSigner:
         }
         if lifetime_s is not None:
             claims["exp"] = int(time.time() + lifetime_s)
-        return jwt.encode(claims, self._key, algorithm=ALGORITHM, headers={"kid": self.kid})
+        return self.encode(claims)
+
+    def encode(self, claims: Mapping[str, object]) -> str:
+        """Return a token with these claims, which says nothing else."""
+        headers = {"kid": self.kid}
+        return jwt.encode(dict(claims), self._key, algorithm=ALGORITHM, headers=headers)
 
 
 class TokenVerifier:
@@ -97,19 +104,38 @@ class TokenVerifier:
 
     async def verify(self, token: str) -> Identity:
         """Return whom a token was signed for; raises InvalidTokenError."""
+        claims = await self.decode(token, issuer=ISSUER, leeway=30, require=["sub", "iat"])
+        return Identity(str(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
+
+    async def decode(
+        self,
+        token: str,
+        *,
+        require: list[str],
+        issuer: str | None = None,
+        audience: str | None = None,
+        leeway: float = 0,
+        verify_exp: bool = True,
+    ) -> dict[str, Any]:
+        """Return the claims of a token that has those of `require`.
+
+        A token for an audience is valid for no other, and for none that is not named (RFC 7519,
+        section 4.1.3). Raises InvalidTokenError, and StoreUnavailableError when the key cannot be
+        read now.
+        """
         try:
             key = await self._key(str(jwt.get_unverified_header(token).get("kid", "")))
-            claims = jwt.decode(
+            return jwt.decode(
                 token,
                 key.key,
                 algorithms=[ALGORITHM],
-                issuer=ISSUER,
-                leeway=30,
-                options={"require": ["sub", "iat"]},
+                issuer=issuer,
+                audience=audience,
+                leeway=leeway,
+                options={"require": require, "verify_exp": verify_exp},
             )
         except (jwt.InvalidTokenError, ObjectMissingError, InvalidKeyError) as error:
             raise InvalidTokenError from error
-        return Identity(str(claims["sub"]), frozenset(str(claims.get("scope", "")).split()))
 
     async def _key(self, kid: str) -> jwt.PyJWK:
         if kid not in self._keys:
