@@ -105,7 +105,8 @@ class Catalog:
         return identity
 
     async def get(self, video_id: str) -> Json:
-        async with self.client() as client:
+        """Return a video as the administrator sees it."""
+        async with self.client(self.admin) as client:
             answer = await client.get(f"/videos/{video_id}")
         assert answer.status_code == 200, answer.text
         video: Json = answer.json()
@@ -127,9 +128,13 @@ class Catalog:
 
     @asynccontextmanager
     async def listen(
-        self, video_id: str | None = None, last_event_id: str | None = None
+        self,
+        video_id: str | None = None,
+        last_event_id: str | None = None,
+        viewer: dict[str, str] | None = None,
     ) -> AsyncIterator["Listener"]:
         headers = {"last-event-id": last_event_id} if last_event_id else {}
+        headers |= viewer or {}
         query = {"video_id": video_id} if video_id else {}
         async with (
             self.client(headers) as client,

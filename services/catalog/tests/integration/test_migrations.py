@@ -19,6 +19,9 @@ VALUES (gen_random_uuid(), 'ann', 'Old', '', 'ready', 3, 3, '[]', now(), now(), 
 """
 
 
+PLAN = "INSERT INTO video_plans (video_id, asset_id, package_id) SELECT id, 'a', 'p' FROM videos"
+
+
 def migrate_to(revision: str, url: str) -> None:
     with as_file(files("reelay.catalog") / "migrations") as directory:
         config = Config()
@@ -28,6 +31,7 @@ def migrate_to(revision: str, url: str) -> None:
             config.attributes["connection"] = connection
             command.upgrade(config, revision)
             connection.execute(sa.text(VIDEO))
+            connection.execute(sa.text(PLAN))
         engine.dispose()
 
 
@@ -37,6 +41,10 @@ async def test_videos_and_their_revisions_survive_an_upgrade(database_url: str) 
     database = Database(database_url)
     assert await newest_revision(database) == 7
     async with database.autocommit() as session:
-        row = (await session.execute(sa.text("SELECT title, renditions FROM videos"))).one()
-    assert tuple(row) == ("Old", {})
+        row = (
+            await session.execute(sa.text("SELECT title, renditions, visibility FROM videos"))
+        ).one()
+        references = await session.execute(sa.text("SELECT package_id FROM package_references"))
+    assert tuple(row) == ("Old", {}, "public")
+    assert references.scalars().all() == ["p"]
     await database.close()

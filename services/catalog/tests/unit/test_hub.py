@@ -1,10 +1,20 @@
 """What waits for a client: little, in order, and the latest of each video."""
 
+from dataclasses import replace
 from uuid import UUID
 
 from reelay.catalog.live.hub import MAX_PENDING, Hub, Subscriber, missed
 from reelay.catalog.live.log import Change, ChangeKind
+from reelay.catalog.videos.visibility import Visibility
 from reelay.common.database import Database
+from reelay.common.tokens import Identity
+
+VIEWERS = {
+    "nobody": None,
+    "bob": Identity("bob", frozenset({"publish"})),
+    "ann": Identity("ann", frozenset({"publish"})),
+    "root": Identity("root", frozenset({"admin"})),
+}
 
 
 def change(revision: int, video: int) -> Change:
@@ -54,7 +64,7 @@ async def test_client_that_is_too_slow_catches_up_from_the_table() -> None:
         subscriber.offer(entry)
     assert subscriber.behind
 
-    async def read(after: int, limit: int) -> list[Change]:
+    async def read(after: int, _: int, limit: int) -> list[Change]:
         return [entry for entry in table if entry.revision > after][:limit]
 
     seen = [entry.revision async for entry in missed(subscriber, read)]
@@ -71,6 +81,57 @@ async def test_waiting_ends_with_news_with_time_and_with_the_end() -> None:
     taken(subscriber)
     subscriber.close()
     assert await subscriber.wait(10)
+
+
+def told(subscriber: Subscriber) -> list[tuple[int, str]]:
+    taken = []
+    while (change := subscriber.take()) is not None:
+        taken.append((change.revision, str(change.kind)))
+    return taken
+
+
+def test_private_video_is_told_to_its_owner_and_administrators_alone() -> None:
+    private = replace(change(1, 1), owner_id="ann", visibility=Visibility.PRIVATE)
+    seen = {}
+    for name, viewer in VIEWERS.items():
+        subscriber = Subscriber(None, 0, viewer)
+        subscriber.offer(private)
+        seen[name] = told(subscriber)
+    assert seen == {"nobody": [], "bob": [], "ann": [(1, "video")], "root": [(1, "video")]}
+
+
+def test_unlisted_video_is_told_to_those_who_ask_for_it() -> None:
+    unlisted = replace(change(1, 1), owner_id="ann", visibility=Visibility.UNLISTED)
+    asking, browsing = Subscriber(UUID(int=1), 0), Subscriber(None, 0)
+    for subscriber in (asking, browsing):
+        subscriber.offer(unlisted)
+    assert (told(asking), told(browsing)) == ([(1, "video")], [])
+
+
+def test_video_that_is_withdrawn_is_gone_for_others_whatever_follows() -> None:
+    withdrawn = replace(change(2, 1), owner_id="ann", visibility=Visibility.PRIVATE, withdrawn=True)
+    later = replace(withdrawn, revision=3, withdrawn=False)
+    ann, other = Subscriber(None, 0, VIEWERS["ann"]), Subscriber(None, 0)
+    for subscriber in (ann, other):
+        for entry in (change(1, 1), withdrawn, later):
+            subscriber.offer(entry)
+    assert told(ann) == [(3, "video")]
+    assert told(other) == [(2, "deleted")]
+
+
+def test_listener_to_a_video_that_becomes_private_is_told_that_it_is_gone() -> None:
+    listener = Subscriber(UUID(int=1), 0)
+    listener.offer(replace(change(1, 1), owner_id="ann", visibility=Visibility.PRIVATE))
+    assert told(listener) == [(1, "deleted")]
+
+
+def test_nothing_of_a_private_video_is_in_what_others_are_told() -> None:
+    listener = Subscriber(UUID(int=1), 0)
+    secret = Change(1, UUID(int=1), ChangeKind.VIDEO, '{"title": "secret"}', "ann", "private", True)
+    listener.offer(secret)
+    gone = listener.take()
+    assert gone is not None
+    assert "secret" not in gone.body
 
 
 def hub() -> Hub:

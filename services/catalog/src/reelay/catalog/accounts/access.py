@@ -20,6 +20,16 @@ async def caller(
 Caller = Annotated[Identity, Depends(caller)]
 
 
+async def viewer(
+    request: Request, authorization: Annotated[str | None, Header()] = None
+) -> Identity | None:
+    """Return the identity in the bearer token, None without one; raises UnauthorizedError."""
+    return None if authorization is None else await caller(request, authorization)
+
+
+Viewer = Annotated[Identity | None, Depends(viewer)]
+
+
 async def publisher(identity: Caller) -> Identity:
     """Return a caller who may publish; raises UnauthorizedError, ForbiddenError."""
     identity.require(PUBLISH)

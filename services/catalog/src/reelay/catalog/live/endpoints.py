@@ -1,13 +1,14 @@
 """Server-sent events: `GET /api/v1/events` (HTML Living Standard, section 9.2)."""
 
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Header, Query, Request
 from fastapi.responses import StreamingResponse
 
+from reelay.catalog.accounts.access import Viewer
 from reelay.catalog.live.hub import Hub, Subscriber, missed
 from reelay.catalog.live.log import Change, ChangeKind
 from reelay.catalog.videos.endpoints import TheVideos
@@ -32,18 +33,19 @@ async def hub_of(request: Request) -> Hub:
 async def events(
     videos: TheVideos,
     hub: Annotated[Hub, Depends(hub_of)],
+    viewer: Viewer,
     video_id: Annotated[UUID | None, Query()] = None,
     last_event_id: Annotated[str | None, Header()] = None,
 ) -> StreamingResponse:
-    """Stream `video` and `deleted` events, of one video or of all.
+    """Stream `video` and `deleted` events, of one video or of all that are public or one's own.
 
     With `video_id` the present state comes first; with `Last-Event-ID` everything that changed
     since, as it looks now.
     """
     if video_id is not None:
-        await videos.present(video_id)  # an unknown one is 404 before the stream begins
+        await videos.present(viewer, video_id)  # an unknown one is 404 before the stream begins
     after = _revision(last_event_id) if video_id is None else None
-    stream = _stream(hub, videos, video_id, after)
+    stream = _stream(videos, hub.subscribe(video_id, after, viewer))
     return StreamingResponse(stream, media_type="text/event-stream", headers=HEADERS)
 
 
@@ -56,13 +58,14 @@ def _revision(last_event_id: str | None) -> int | None:
 
 
 async def _stream(
-    hub: Hub, videos: Videos, video_id: UUID | None, after: int | None
+    videos: Videos, subscription: AbstractContextManager[Subscriber]
 ) -> AsyncIterator[str]:
-    with hub.subscribe(video_id, after) as subscriber:
+    with subscription as subscriber:
+        video_id = subscriber.video_id
         yield f"retry: {RECONNECT_MS}\n: connected\n\n"
         if video_id is not None:
             with suppress(VideoMissingError):  # deleted a moment ago: the change comes next
-                present = await videos.present(video_id)
+                present = await videos.present(subscriber.viewer, video_id)
                 subscriber.position = present.revision
                 yield _encode(present)
         async for change in _changes(subscriber, videos):

@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.catalog.live.log import Change, changes_after, prune
 from reelay.common.database import Database
+from reelay.common.tokens import Identity
 
 BATCH = 500
 POLL_S = 2.0
@@ -27,8 +28,11 @@ log = structlog.get_logger()
 class Subscriber:
     """What one client has not been sent yet: at most one change per video, the latest."""
 
-    def __init__(self, video_id: UUID | None, position: int) -> None:
+    def __init__(
+        self, video_id: UUID | None, position: int, viewer: Identity | None = None
+    ) -> None:
         self.video_id = video_id
+        self.viewer = viewer
         self.position = position
         """Revision of the last change that was taken."""
         self.behind = False
@@ -41,12 +45,19 @@ class Subscriber:
         """Keep a change for the client, instead of any older one of the same video."""
         if self.video_id not in (None, change.video_id):
             return
-        self._pending.pop(change.video_id, None)
-        self._pending[change.video_id] = change
+        seen = self.as_seen(change)
+        if seen is None:
+            return
+        self._pending.pop(seen.video_id, None)
+        self._pending[seen.video_id] = seen
         if len(self._pending) > MAX_PENDING:
             self._pending.clear()
             self.behind = True
         self._news.set()
+
+    def as_seen(self, change: Change) -> Change | None:
+        """Return a change as the client may see it; None when it is nothing to them."""
+        return change.seen_by(self.viewer, by_id=self.video_id is not None)
 
     def close(self) -> None:
         """Let the client go."""
@@ -105,10 +116,12 @@ class Hub:
             subscriber.close()
 
     @contextmanager
-    def subscribe(self, video_id: UUID | None, after: int | None = None) -> Iterator[Subscriber]:
+    def subscribe(
+        self, video_id: UUID | None, after: int | None = None, viewer: Identity | None = None
+    ) -> Iterator[Subscriber]:
         """Yield a subscriber to one video or to all, who has seen everything up to `after`."""
         position = self._position if after is None else min(after, self._position)
-        subscriber = Subscriber(video_id, position)
+        subscriber = Subscriber(video_id, position, viewer)
         subscriber.behind = after is not None
         subscriber.closed = self._closed
         self._subscribers.add(subscriber)
@@ -161,8 +174,9 @@ class Hub:
                 log.warning("old changes stay for now", error=repr(error)[:300])
 
 
-CatchUp = Callable[[int, int], Awaitable[list[Change]]]
-"""(revision, limit) -> how the videos that changed after it look now, oldest change first."""
+CatchUp = Callable[[int, int, int], Awaitable[list[Change]]]
+"""(revision, since, limit) -> how the videos that changed after a revision look now, oldest change
+first; withdrawn are those that ceased to be public after `since`."""
 
 PAGE = 100
 
@@ -170,10 +184,12 @@ PAGE = 100
 async def missed(subscriber: Subscriber, catch_up: CatchUp) -> AsyncIterator[Change]:
     """Yield what a subscriber to all videos has missed, page by page."""
     subscriber.behind = False
+    since = subscriber.position
     while True:
-        changes = await catch_up(subscriber.position, PAGE)
+        changes = await catch_up(subscriber.position, since, PAGE)
         for change in changes:
             subscriber.position = change.revision
-            yield change
+            if seen := subscriber.as_seen(change):
+                yield seen
         if len(changes) < PAGE:
             return

@@ -1,8 +1,10 @@
 """Appends to the log of changes and reads it in the order in which changes were committed."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 import sqlalchemy as sa
@@ -10,7 +12,9 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.catalog.live.tables import ChangeRow, NewestRevisionRow
+from reelay.catalog.videos.visibility import Visibility, may_see
 from reelay.common.database import Database
+from reelay.common.tokens import Identity
 
 KEPT = timedelta(minutes=10)
 """Longer than a replica may be cut off from the database without being restarted."""
@@ -31,27 +35,58 @@ class Change:
     video_id: UUID
     kind: ChangeKind
     body: str
-    """JSON, as clients receive it."""
+    """JSON, as clients receive it, but for what is made for each of them."""
+    owner_id: str = ""
+    visibility: str = Visibility.PUBLIC
+    """Who may be told, besides the owner."""
+    withdrawn: bool = False
+    """Whether it was public before: those who may no longer see it are told that it is gone."""
+
+    def seen_by(self, viewer: Identity | None, *, by_id: bool) -> Self | None:
+        """Return the change as a viewer may see it; None when it is nothing to them."""
+        if may_see(viewer, self.owner_id, self.visibility, by_id=by_id):
+            return self
+        if not (self.withdrawn or by_id):
+            return None
+        return replace(self, kind=ChangeKind.DELETED, body=deleted_body(self.video_id))
 
 
-async def append(session: AsyncSession, video_id: UUID, kind: ChangeKind, body: str) -> Change:
+def deleted_body(video_id: UUID) -> str:
+    """Return what listeners are told of a video that is gone."""
+    return json.dumps({"id": str(video_id)})
+
+
+async def append(session: AsyncSession, change: Change) -> Change:
     """Log a change and return it, with its revision: one more than that of the change before.
 
     The counter's row is locked until the commit, so that revisions become visible in their order,
-    without gaps. Take other row locks before, never after.
+    without gaps. Take other locks of videos and packages before, never after.
     """
     newest = col(NewestRevisionRow.revision)
     counted = sa.update(NewestRevisionRow).values(revision=newest + 1).returning(newest).cte("next")
+    told = {
+        "video_id": change.video_id,
+        "kind": str(change.kind),
+        "body": change.body,
+        "owner_id": change.owner_id,
+        "visibility": str(change.visibility),
+        "withdrawn": change.withdrawn,
+    }
     values = sa.select(
         counted.c.revision,
-        sa.literal(video_id).label("video_id"),
-        sa.literal(str(kind)).label("kind"),
-        sa.literal(body).label("body"),
+        *(sa.literal(value).label(name) for name, value in told.items()),
     )
-    row = sa.insert(ChangeRow).from_select(["revision", "video_id", "kind", "body"], values)
+    row = sa.insert(ChangeRow).from_select(["revision", *told], values)
     with session.no_autoflush:  # the caller's row is written once, with its revision
         revision = await session.execute(row.returning(col(ChangeRow.revision)))
-    return Change(revision.scalar_one(), video_id, kind, body)
+    return replace(change, revision=revision.scalar_one())
+
+
+async def lock(session: AsyncSession) -> None:
+    """Wait for all changes that were begun before, as `append` does, without one."""
+    newest = sa.select(col(NewestRevisionRow.revision)).with_for_update()
+    with session.no_autoflush:
+        await session.execute(newest)
 
 
 async def newest_revision(database: Database) -> int:
@@ -66,7 +101,19 @@ async def changes_after(database: Database, revision: int, limit: int) -> list[C
     later = select(ChangeRow).where(newer > revision).order_by(newer).limit(limit)
     async with database.autocommit() as session:
         rows = (await session.exec(later)).all()
-    return [Change(row.revision, row.video_id, ChangeKind(row.kind), row.body) for row in rows]
+    return [_change(row) for row in rows]
+
+
+def _change(row: ChangeRow) -> Change:
+    return Change(
+        row.revision,
+        row.video_id,
+        ChangeKind(row.kind),
+        row.body,
+        owner_id=row.owner_id,
+        visibility=row.visibility,
+        withdrawn=row.withdrawn,
+    )
 
 
 async def prune(database: Database) -> None:

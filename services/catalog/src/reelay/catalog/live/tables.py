@@ -25,6 +25,9 @@ class ChangeRow(SQLModel, table=True):
     video_id: UUID
     kind: str
     body: str
+    owner_id: str = ""
+    visibility: str = "public"
+    withdrawn: bool = False
     changed_at: datetime | None = Field(
         default=None,
         sa_column=Column(DateTime(timezone=True), server_default=func.now(), nullable=False),

@@ -9,6 +9,7 @@ from pydantic import AfterValidator, BaseModel, StringConstraints
 
 from reelay.catalog.videos.status import State
 from reelay.catalog.videos.tables import VideoRow
+from reelay.catalog.videos.visibility import Visibility
 
 MAX_TITLE_CHARS = 200
 MAX_DESCRIPTION_CHARS = 10_000
@@ -49,6 +50,7 @@ class VideoDraft(BaseModel):
 
     title: Title
     description: Description = ""
+    visibility: Visibility = Visibility.PUBLIC
 
 
 class VideoEdit(BaseModel):
@@ -56,6 +58,7 @@ class VideoEdit(BaseModel):
 
     title: Title = ""
     description: Description = ""
+    visibility: Visibility = Visibility.PUBLIC
 
     def changes(self) -> dict[str, Any]:
         """Return what the client sent."""
@@ -77,12 +80,13 @@ class RenditionDocument(BaseModel):
 
 
 class VideoDocument(BaseModel):
-    """A video as everybody sees it."""
+    """A video as everybody sees it who may."""
 
     id: UUID
     owner_id: str
     title: str
     description: str
+    visibility: Visibility
     state: State
     reason: str | None
     package_id: str | None

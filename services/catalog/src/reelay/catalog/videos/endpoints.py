@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from reelay.catalog.accounts.access import Publisher
+from reelay.catalog.accounts.access import Publisher, Viewer
 from reelay.catalog.videos.bodies import read_body
 from reelay.catalog.videos.documents import VideoDocument, VideoDraft, VideoEdit, VideoPage
 from reelay.catalog.videos.service import VideoMissingError, Videos
@@ -46,24 +46,25 @@ async def draft_video(
 @router.get("")
 async def list_videos(
     videos: TheVideos,
+    viewer: Viewer,
     limit: Annotated[int, Query(ge=1, le=MAX_PAGE)] = 50,
     cursor: UUID | None = None,
 ) -> VideoPage:
-    """List videos, newest first."""
-    return await videos.page(cursor, limit)
+    """List the videos that are public or the caller's own, newest first."""
+    return await videos.page(viewer, cursor, limit)
 
 
 @router.get("/{video_id}")
-async def get_video(video_id: VideoId, videos: TheVideos) -> VideoDocument:
-    """Look a video up."""
-    return await videos.get(video_id)
+async def get_video(video_id: VideoId, viewer: Viewer, videos: TheVideos) -> VideoDocument:
+    """Look a video up; a private one is there for its owner and administrators alone."""
+    return await videos.get(viewer, video_id)
 
 
 @router.patch("/{video_id}")
 async def edit_video(
     request: Request, caller: Publisher, video_id: VideoId, videos: TheVideos
 ) -> VideoDocument:
-    """Change title or description."""
+    """Change title, description or visibility."""
     return await videos.edit(caller, video_id, await read_body(request, VideoEdit))
 
 

@@ -1,15 +1,13 @@
 """Records a change of a video: its row, the log for listeners, and the announcements."""
 
-import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from uuid import UUID
 
 from reelay.catalog.live import log
 from reelay.catalog.live.hub import Hub
-from reelay.catalog.live.log import Change, ChangeKind
+from reelay.catalog.live.log import Change, ChangeKind, deleted_body
 from reelay.catalog.live.signal import Signal
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.documents import VideoDocument
@@ -68,25 +66,30 @@ async def settle(transaction: Recording, video: VideoRow) -> None:
         await _announce_publication(transaction, video)
 
 
-async def log_change(transaction: Recording, video: VideoRow) -> None:
-    """Log, for listeners, what a locked video looks like now."""
-    await _log(transaction, video, ChangeKind.VIDEO, VideoDocument.of(video).model_dump_json())
+async def log_change(transaction: Recording, video: VideoRow, *, withdrawn: bool = False) -> None:
+    """Log, for listeners, what a locked video looks like now, or that it is gone.
 
-
-async def log_deletion(transaction: Recording, video: VideoRow) -> None:
-    """Log, for listeners, that a locked video is gone."""
-    await _log(transaction, video, ChangeKind.DELETED, deleted_body(video.id))
-
-
-def deleted_body(video_id: UUID) -> str:
-    """Return what listeners are told of a video that is gone."""
-    return json.dumps({"id": str(video_id)})
-
-
-async def _log(transaction: Recording, video: VideoRow, kind: ChangeKind, body: str) -> None:
-    change = await log.append(transaction.session, video.id, kind, body)
+    `withdrawn` says that it ceases to be public.
+    """
+    change = await log.append(transaction.session, change_of(video, withdrawn=withdrawn))
     transaction.changes.append(change)
     video.revision = change.revision
+    if withdrawn:
+        video.withdrawn_revision = change.revision
+
+
+def change_of(video: VideoRow, *, withdrawn: bool = False) -> Change:
+    """Return how a video looks now as the change that led to it."""
+    kind = ChangeKind.VIDEO if video.deleted_at is None else ChangeKind.DELETED
+    return Change(
+        video.revision,
+        video.id,
+        kind,
+        deleted_body(video.id) if video.deleted_at else VideoDocument.of(video).model_dump_json(),
+        owner_id=video.owner_id,
+        visibility=video.visibility,
+        withdrawn=withdrawn,
+    )
 
 
 async def announce_update(transaction: Transaction, video: VideoRow) -> None:
@@ -98,6 +101,7 @@ async def announce_update(transaction: Transaction, video: VideoRow) -> None:
             title=video.title,
             state=video.state,
             package_id=video.package_id,
+            visibility=video.visibility,
         )
     )
 
@@ -112,5 +116,6 @@ async def _announce_publication(transaction: Transaction, video: VideoRow) -> No
             title=video.title,
             package_id=video.package_id,
             published_at=video.published_at,
+            visibility=video.visibility,
         )
     )

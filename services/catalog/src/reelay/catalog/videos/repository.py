@@ -15,6 +15,8 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.catalog.videos.status import Package, Plan, Status, Upload, derive
 from reelay.catalog.videos.tables import FactTable, PackageRow, PlanRow, UploadRow, VideoRow
+from reelay.catalog.videos.visibility import Visibility
+from reelay.common.tokens import Identity
 
 Row = TypeVar("Row", bound=FactTable)
 
@@ -44,9 +46,18 @@ async def _lock(session: AsyncSession, chosen: sa.ColumnElement[bool]) -> Sequen
     return (await session.exec(statement.order_by(col(VideoRow.id)).with_for_update())).all()
 
 
-async def page(session: AsyncSession, before: UUID | None, limit: int) -> Sequence[VideoRow]:
-    """Return the newest `limit` videos (those before one of them): UUIDv7 sort by time."""
+async def page(
+    session: AsyncSession, viewer: Identity | None, before: UUID | None, limit: int
+) -> Sequence[VideoRow]:
+    """Return the newest `limit` videos (those before one of them): UUIDv7 sort by time.
+
+    Those that are not public are there for their owners and administrators alone.
+    """
     statement = select(VideoRow).where(col(VideoRow.deleted_at).is_(None))
+    if viewer is None or "admin" not in viewer.scopes:
+        listed = col(VideoRow.visibility) == Visibility.PUBLIC.value
+        own = listed if viewer is None else col(VideoRow.owner_id) == viewer.subject
+        statement = statement.where(listed | own)
     if before is not None:
         statement = statement.where(VideoRow.id < before)
     return (await session.exec(statement.order_by(col(VideoRow.id).desc()).limit(limit))).all()

@@ -3,17 +3,17 @@
 from datetime import UTC, datetime
 from uuid import UUID
 
-from reelay.catalog.live.log import Change, ChangeKind
+from reelay.catalog.live.log import Change
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.documents import VideoDocument, VideoDraft, VideoEdit, VideoPage
 from reelay.catalog.videos.recording import (
     Recorder,
     announce_update,
-    deleted_body,
+    change_of,
     log_change,
-    log_deletion,
 )
 from reelay.catalog.videos.tables import VideoRow
+from reelay.catalog.videos.visibility import Visibility, is_own, may_see
 from reelay.common.database import Database
 from reelay.common.errors import ForbiddenError, NotFoundError
 from reelay.common.events import VideoDeleted, VideoDrafted
@@ -45,6 +45,7 @@ class Videos:
             owner_id=caller.subject,
             title=draft.title,
             description=draft.description,
+            visibility=draft.visibility,
             created_at=now,
             updated_at=now,
         )
@@ -52,35 +53,37 @@ class Videos:
             await log_change(transaction, row)
             transaction.session.add(row)
             await transaction.announce(
-                VideoDrafted(video_id=row.id, owner_id=row.owner_id, title=row.title)
+                VideoDrafted(
+                    video_id=row.id,
+                    owner_id=row.owner_id,
+                    title=row.title,
+                    visibility=row.visibility,
+                )
             )
         return VideoDocument.of(row)
 
-    async def get(self, video_id: UUID) -> VideoDocument:
-        """Return a video; raises VideoMissingError."""
-        async with self._database.autocommit() as session:
-            row = await repository.find(session, video_id)
-        if row is None:
-            raise VideoMissingError
-        return VideoDocument.of(row)
+    async def get(self, viewer: Identity | None, video_id: UUID) -> VideoDocument:
+        """Return a video; raises VideoMissingError, also when it is not for this viewer."""
+        return VideoDocument.of(await self._find(viewer, video_id))
 
-    async def page(self, before: UUID | None, limit: int) -> VideoPage:
-        """Return the newest videos, or those before one of them."""
+    async def page(self, viewer: Identity | None, before: UUID | None, limit: int) -> VideoPage:
+        """Return the newest videos that a viewer finds, or those before one of them."""
         async with self._database.autocommit() as session:
-            rows = await repository.page(session, before, limit + 1)
+            rows = await repository.page(session, viewer, before, limit + 1)
         more = str(rows[limit - 1].id) if len(rows) > limit else None
         videos = [VideoDocument.of(row) for row in rows[:limit]]
         return VideoPage(videos=videos, next_cursor=more)
 
     async def edit(self, caller: Identity, video_id: UUID, edit: VideoEdit) -> VideoDocument:
-        """Change title or description; raises VideoMissingError, NotOwnerError."""
+        """Change what was sent; raises VideoMissingError, NotOwnerError."""
         async with self._recorder.transaction() as transaction:
             row = await _lock_own(transaction, caller, video_id)
-            before = (row.title, row.description)
+            before = (row.title, row.description, row.visibility)
             row.sqlmodel_update(edit.changes())
-            if before != (row.title, row.description):
+            if before != (row.title, row.description, row.visibility):
                 row.updated_at = datetime.now(UTC)
-                await log_change(transaction, row)
+                was_public = before[2] == Visibility.PUBLIC != row.visibility
+                await log_change(transaction, row, withdrawn=was_public)
                 await announce_update(transaction, row)
         return VideoDocument.of(row)
 
@@ -94,7 +97,7 @@ class Videos:
             row.deleted_at = datetime.now(UTC)
             row.title = row.description = ""
             row.reason = None
-            await log_deletion(transaction, row)
+            await log_change(transaction, row)
             await transaction.announce(
                 VideoDeleted(
                     video_id=video_id,
@@ -104,32 +107,34 @@ class Videos:
                 )
             )
 
-    async def present(self, video_id: UUID) -> Change:
+    async def present(self, viewer: Identity | None, video_id: UUID) -> Change:
         """Return how a video looks now, as a change; raises VideoMissingError."""
-        async with self._database.autocommit() as session:
-            row = await repository.find(session, video_id)
-        if row is None:
-            raise VideoMissingError
-        return _as_change(row)
+        return change_of(await self._find(viewer, video_id))
 
-    async def changes_after(self, revision: int, limit: int) -> list[Change]:
-        """Return how the videos that changed after `revision` look now, oldest change first."""
+    async def changes_after(self, revision: int, since: int, limit: int) -> list[Change]:
+        """Return how the videos that changed after `revision` look now, oldest change first.
+
+        Withdrawn are those that ceased to be public after the revision `since`.
+        """
         async with self._database.autocommit() as session:
             rows = await repository.changed_after(session, revision, limit)
-        return [_as_change(row) for row in rows]
+        return [change_of(row, withdrawn=row.withdrawn_revision > since) for row in rows]
+
+    async def _find(self, viewer: Identity | None, video_id: UUID) -> VideoRow:
+        async with self._database.autocommit() as session:
+            row = await repository.find(session, video_id)
+        if row is None or not may_see(viewer, row.owner_id, row.visibility, by_id=True):
+            raise VideoMissingError
+        return row
 
 
 async def _lock_own(transaction: Transaction, caller: Identity, video_id: UUID) -> VideoRow:
     rows = await repository.lock(transaction.session, video_id)
     if not rows:
         raise VideoMissingError
-    if rows[0].owner_id != caller.subject and "admin" not in caller.scopes:
+    row = rows[0]
+    if is_own(caller, row.owner_id):
+        return row
+    if may_see(caller, row.owner_id, row.visibility, by_id=True):
         raise NotOwnerError
-    return rows[0]
-
-
-def _as_change(row: VideoRow) -> Change:
-    if row.deleted_at is not None:
-        return Change(row.revision, row.id, ChangeKind.DELETED, deleted_body(row.id))
-    body = VideoDocument.of(row).model_dump_json()
-    return Change(row.revision, row.id, ChangeKind.VIDEO, body)
+    raise VideoMissingError

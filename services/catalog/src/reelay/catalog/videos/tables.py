@@ -39,6 +39,7 @@ class VideoRow(FactTable, table=True):
     owner_id: str
     title: str
     description: str = ""
+    visibility: str = "public"
     state: str = "draft"
     reason: str | None = None
     asset_id: str | None = None
@@ -53,6 +54,8 @@ class VideoRow(FactTable, table=True):
     deleted_at: datetime | None = Field(default=None, sa_type=TIME)
     revision: int = 0
     """The last entry about this video in the log of changes."""
+    withdrawn_revision: int = 0
+    """The last entry by which it ceased to be public; 0 when it never did."""
 
 
 class UploadRow(FactTable, table=True):
