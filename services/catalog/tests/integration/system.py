@@ -112,6 +112,17 @@ class Catalog:
         video: Json = answer.json()
         return video
 
+    async def show_to(self, video_id: str, visibility: str) -> None:
+        """Change who may see a video."""
+        async with self.client(self.admin) as client:
+            answer = await client.patch(f"/videos/{video_id}", json={"visibility": visibility})
+        assert answer.status_code == 200, answer.text
+
+    async def delete(self, video_id: str) -> None:
+        async with self.client(self.admin) as client:
+            answer = await client.delete(f"/videos/{video_id}")
+        assert answer.status_code == 204, answer.text
+
     async def until(self, video_id: str, **expected: object) -> Json:
         """Return the video once all of `expected` holds."""
         return await self.until_that(video_id, lambda video: expected.items() <= video.items())

@@ -12,6 +12,7 @@ from reelay.catalog.live import endpoints as live_endpoints
 from reelay.catalog.live.hub import Hub
 from reelay.catalog.live.log import newest_revision
 from reelay.catalog.live.signal import Signal, VideosChanged
+from reelay.catalog.restrictions.publisher import AccessPublisher
 from reelay.catalog.settings import Settings
 from reelay.catalog.videos import endpoints as video_endpoints
 from reelay.catalog.videos.facts import VideoFacts
@@ -37,13 +38,16 @@ async def main(settings: Settings) -> None:
         verifier = await open_accounts(settings, database, store)
         messaging = Messaging(settings.nats_url, "catalog")
         outbox, hub = Outbox(database, messaging), Hub(database)
-        recorder = Recorder(outbox, hub, Signal(messaging))
+        restrictions = AccessPublisher(database, messaging, store)
+        recorder = Recorder(outbox, hub, Signal(messaging), restrictions)
         hear_facts(messaging, recorder, hub)
         position = await newest_revision(database)
         await messaging.start()
         stack.push_async_callback(messaging.stop)
         await stack.enter_async_context(
-            background(outbox.run(), hub.run(position), close_when_stopping(hub))
+            background(
+                outbox.run(), restrictions.run(), hub.run(position), close_when_stopping(hub)
+            )
         )
         app = create_app(
             "catalog", {"database": database.check, "nats": messaging.check, "store": store.check}

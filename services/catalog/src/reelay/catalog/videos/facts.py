@@ -7,6 +7,7 @@ a fact happened. A video that was deleted, or was never ours, is passed over.
 from datetime import datetime
 from uuid import UUID
 
+from reelay.catalog.restrictions.deriving import refer
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.recording import Recorder, Recording, settle
 from reelay.catalog.videos.status import Extent, Package, Plan, Upload
@@ -79,6 +80,8 @@ class VideoFacts:
             session = transaction.session
             package = await repository.hold(session, PackageRow, package_id=fact.package_id)
             package.take(package.give(Package).on_planned(fact.segments_total, at))
+            await refer(session, fact.package_id, fact.video_id)
+            transaction.touched.add(fact.video_id)
             for video in await repository.lock_users(session, fact.package_id, fact.video_id):
                 if video.id == fact.video_id:
                     plan = await _plan(transaction, video, fact.asset_id)
@@ -106,6 +109,7 @@ class VideoFacts:
             if row.planned_at is None or row.planned_at < at:
                 await transaction.session.delete(row)
                 await transaction.session.flush()
+                transaction.gone.add(fact.package_id)
                 await _settle_users(transaction, fact.package_id)
 
     async def note_failure(self, fact: TranscodeFailed, at: datetime) -> None:

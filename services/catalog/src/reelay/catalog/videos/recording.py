@@ -4,11 +4,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from uuid import UUID
 
 from reelay.catalog.live import log
 from reelay.catalog.live.hub import Hub
 from reelay.catalog.live.log import Change, ChangeKind, deleted_body
 from reelay.catalog.live.signal import Signal
+from reelay.catalog.restrictions import deriving
+from reelay.catalog.restrictions.publisher import AccessPublisher
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.documents import VideoDocument
 from reelay.catalog.videos.status import State
@@ -24,15 +27,22 @@ class Recording(Transaction):
     """A transaction that also notes what listeners are told after its commit."""
 
     changes: list[Change] = field(default_factory=list)
+    touched: set[UUID] = field(default_factory=set)
+    """Videos whose packages others may be allowed, or forbidden, to fetch now."""
+    gone: set[str] = field(default_factory=set)
+    """Packages that are removed."""
 
 
 class Recorder:
     """Begins the transactions in which videos change."""
 
-    def __init__(self, outbox: Outbox, hub: Hub, signal: Signal) -> None:
+    def __init__(
+        self, outbox: Outbox, hub: Hub, signal: Signal, restrictions: AccessPublisher
+    ) -> None:
         self._outbox = outbox
         self._hub = hub
         self._signal = signal
+        self._restrictions = restrictions
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Recording]:
@@ -40,6 +50,13 @@ class Recorder:
         async with self._outbox.transaction() as transaction:
             recording = Recording(transaction.session, transaction.source, transaction.announced)
             yield recording
+            restricted = False
+            if recording.touched or recording.gone:
+                restricted = await deriving.settle(
+                    recording.session, recording.touched, recording.gone
+                )
+        if restricted:
+            self._restrictions.wake()
         self._hub.tell(recording.changes)
         if recording.changes:
             await self._signal.send(recording.changes[-1].revision)

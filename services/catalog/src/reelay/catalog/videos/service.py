@@ -84,6 +84,8 @@ class Videos:
                 row.updated_at = datetime.now(UTC)
                 was_public = before[2] == Visibility.PUBLIC != row.visibility
                 await log_change(transaction, row, withdrawn=was_public)
+                if before[2] != row.visibility:
+                    transaction.touched.add(video_id)
                 await announce_update(transaction, row)
         return VideoDocument.of(row)
 
@@ -98,6 +100,7 @@ class Videos:
             row.title = row.description = ""
             row.reason = None
             await log_change(transaction, row)
+            transaction.touched.add(video_id)
             await transaction.announce(
                 VideoDeleted(
                     video_id=video_id,
