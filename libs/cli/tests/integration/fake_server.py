@@ -36,7 +36,11 @@ class FakeReelay:
 
     def finish(self, video_id: str) -> None:
         """Encode: playable at once, and ready or failed half a second later."""
-        links = {"hls": "/api/v1/content/p/master.m3u8", "dash": "/api/v1/content/p/manifest.mpd"}
+        links = {
+            "hls": "/api/v1/content/p/master.m3u8",
+            "dash": "/api/v1/content/p/manifest.mpd",
+            "hosts": [{"url": "https://cdn.example", "weight": 1.0}],
+        }
         final = {"ready": {"progress": 1.0}, "failed": {"reason": "The file holds no video."}}
         if self.outcome == "ready":
             self.update(
@@ -83,7 +87,7 @@ class Handler(BaseHTTPRequestHandler):
             return
         if self.path == "/api/v1/videos":
             video_id = f"video-{len(self.reelay.videos) + 1}"
-            video = {"id": video_id, "title": json.loads(body)["title"], "state": "draft"}
+            video = {"id": video_id, **json.loads(body), "state": "draft"}
             self.reelay.videos[video_id] = video
             self.answer(201, video)
             return
@@ -113,6 +117,11 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_PATCH(self) -> None:
         if self.refused():
+            return
+        if video := self.reelay.videos.get(self.path.rpartition("/")[2]):
+            length = int(self.headers["Content-Length"])
+            self.reelay.update(video["id"], **json.loads(self.rfile.read(length)))
+            self.answer(200, video)
             return
         with self.reelay.writing:
             self.write(self.path.rpartition("/")[2])

@@ -50,6 +50,13 @@ def test_json_has_one_object_for_every_step(command, server, reelay, film) -> No
     assert reelay.videos["video-1"]["title"] == "Ä title"
 
 
+def test_visibility_is_told_only_when_it_was_chosen(command, reelay, film) -> None:
+    assert command("publish", str(film)).returncode == 0
+    assert command("publish", "--visibility", "private", str(film)).returncode == 0
+    assert [v.get("visibility") for v in reelay.videos.values()] == [None, "private"]
+    assert command("publish", "--visibility", "secret", str(film)).returncode == 2
+
+
 def test_no_wait_returns_when_it_can_be_watched(command, film) -> None:
     done = command("publish", "--json", "--no-wait", str(film))
     assert done.returncode == 0
@@ -79,8 +86,9 @@ def test_interrupted_upload_goes_on_at_the_next_call(command, reelay, film) -> N
     )
     assert len(command.remembered) == 1
     reelay.slow_s = 0
-    done = command("publish", "--json", str(film))
+    done = command("publish", "--json", "--visibility", "private", str(film))
     assert done.returncode == 0, done.stderr
+    assert reelay.videos["video-1"]["visibility"] == "private"
     assert only("uploading", done)["offset"] > 200_000
     assert reelay.offsets[1:] == [only("uploading", done)["offset"]]
     assert bytes(reelay.uploads["upload-1"]) == film.read_bytes()

@@ -42,6 +42,8 @@ class Catalog:
     nats_url: str
     database_url: str
     port: int = field(default_factory=free_port)
+    settings: dict[str, str] = field(default_factory=dict)
+    """More variables, without their prefix."""
     process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -65,6 +67,7 @@ class Catalog:
             "CATALOG_DATABASE_URL": self.database_url,
             "CATALOG_STORE_URL": f"file://{self.directory}/store",
             "CATALOG_ADMIN_TOKEN_FILE": str(self.token_file),
+            **{f"CATALOG_{name}": value for name, value in self.settings.items()},
         }
         argv = child.command([sys.executable, "-m", "reelay.catalog"], death_signal=signal.SIGKILL)
         with (self.directory / f"catalog-{self.port}.log").open("ab") as log:

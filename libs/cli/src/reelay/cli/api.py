@@ -48,6 +48,8 @@ class Api:
 
     def __init__(self, server: str, token: str) -> None:
         self.server = server
+        self._contents: dict[str, str] = {}
+        """Where packages lie, as their videos tell: those of private ones below a token."""
         self.http = httpx.AsyncClient(
             headers={"user-agent": "reelay-cli"}
             | ({"authorization": f"Bearer {token}"} if token else {}),
@@ -60,10 +62,15 @@ class Api:
         """Close the connections."""
         await self.http.aclose()
 
-    async def draft_video(self, title: str) -> Video:
-        """Announce a video whose file follows."""
-        answer = await self.send("POST", f"{self.server}/api/v1/videos", json={"title": title})
-        return self._video(answer)
+    async def draft_video(self, title: str, visibility: str | None = None) -> Video:
+        """Announce a video whose file follows; unless told, the server says who may see it."""
+        body = {"title": title} | ({"visibility": visibility} if visibility else {})
+        return self._video(await self.send("POST", f"{self.server}/api/v1/videos", json=body))
+
+    async def show_to(self, video_id: str, visibility: str) -> None:
+        """Say who may see a video."""
+        url = f"{self.server}/api/v1/videos/{video_id}"
+        await self.send("PATCH", url, json={"visibility": visibility})
 
     async def video(self, video_id: str) -> Video:
         """Return a video as it is now."""
@@ -80,8 +87,9 @@ class Api:
 
     async def content(self, package_id: str, path: str) -> bytes:
         """Return an object of a package."""
-        url = f"{self.server}/api/v1/content/{package_id}/{path}"
-        return (await self.send("GET", url)).content
+        plain = f"{self.server}/api/v1/content/{package_id}"
+        url = self._contents.get(package_id, plain)
+        return (await self.send("GET", f"{url}/{path}")).content
 
     async def events(self, video_id: str) -> AsyncGenerator[ServerEvent, None]:
         """Yield live updates of a video until the server ends the stream."""
@@ -137,9 +145,12 @@ class Api:
 
     def _video(self, answer: httpx.Response) -> Video:
         try:
-            return _parse_video(answer.json(), self.server)
+            video = _parse_video(answer.json(), self.server)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise self._strange(answer) from error
+        if video.package_id and video.hls:
+            self._contents[video.package_id] = video.hls.rpartition("/")[0]
+        return video
 
     def _strange(self, answer: httpx.Response) -> ServerRefusedError:
         return ServerRefusedError(
@@ -149,7 +160,7 @@ class Api:
 
 def _parse_video(body: dict[str, Any], server: str) -> Video:
     playback = body.get("playback") or {}
-    links = {kind: server + path for kind, path in playback.items() if path}
+    links = {kind: server + playback[kind] for kind in ("hls", "dash") if playback.get(kind)}
     return Video(
         id=str(body["id"]),
         state=str(body.get("state", "draft")),

@@ -36,6 +36,14 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class Visibility(StrEnum):
+    """Who may see a video."""
+
+    PUBLIC = "public"
+    UNLISTED = "unlisted"
+    PRIVATE = "private"
+
+
 Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Video files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
@@ -69,6 +77,10 @@ def up(
 def publish(
     files: Files,
     title: Annotated[str | None, typer.Option(help="Instead of the file's name.")] = None,
+    visibility: Annotated[
+        Visibility | None,
+        typer.Option(help="Who may see it: all, who has the link, or you.", show_default="public"),
+    ] = None,
     server: Annotated[
         str | None,
         typer.Option(
@@ -102,7 +114,8 @@ def publish(
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--server") from error
     secret = environment.find_token(address, token)
-    raise typer.Exit(_publish(files, title, address, secret, as_json, wait=not no_wait))
+    shown = visibility.value if visibility else None
+    raise typer.Exit(_publish(files, title, shown, address, secret, as_json, wait=not no_wait))
 
 
 @app.command()
@@ -168,7 +181,14 @@ app.command()(gc)
 
 
 def _publish(
-    files: list[Path], title: str | None, server: str, token: str, as_json: bool, *, wait: bool
+    files: list[Path],
+    title: str | None,
+    visibility: str | None,
+    server: str,
+    token: str,
+    as_json: bool,
+    *,
+    wait: bool,
 ) -> int:
     """Publish each file, whatever becomes of the others; return the exit code."""
     from reelay.cli.api import Api
@@ -183,7 +203,7 @@ def _publish(
     async def publish_all() -> int:
         nonlocal publisher
         api = Api(server, token)
-        publisher = Publisher(api, remembered, report, wait=wait)
+        publisher = Publisher(api, remembered, report, wait=wait, visibility=visibility)
         failures = 0
         try:
             for path in files:

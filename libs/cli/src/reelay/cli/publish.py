@@ -40,6 +40,7 @@ class Publisher:
         report: Report,
         *,
         wait: bool = True,
+        visibility: str | None = None,
         patience: Patience | None = None,
     ) -> None:
         self.stage = Stage()
@@ -47,6 +48,7 @@ class Publisher:
         self._remembered = remembered
         self._report = report
         self._wait = wait
+        self._visibility = visibility
         self._patience = patience or Patience()
 
     async def publish(self, path: Path, title: str | None = None) -> None:
@@ -73,7 +75,7 @@ class Publisher:
     async def _upload(self, file: SourceFile, title: str) -> None:
         if await self._go_on(file):
             return
-        video = await self._api.draft_video(title)
+        video = await self._api.draft_video(title, self._visibility)
         self.stage.video_id = video.id
         url = await create(self._api, file, video.id)
         self._remembered.remember(self._api.server, file, Upload(video.id, url))
@@ -86,6 +88,8 @@ class Publisher:
             return False
         self.stage.video_id = known.video_id
         try:
+            if self._visibility:
+                await self._api.show_to(known.video_id, self._visibility)
             video = await self._api.video(known.video_id)
             if video.state == "failed":
                 raise UploadGoneError

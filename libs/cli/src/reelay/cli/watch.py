@@ -10,10 +10,12 @@ from rich.console import Console
 
 from reelay.cli.api import Api
 from reelay.cli.dead_letters import instance_url
+from reelay.cli.environment import find_token
 from reelay.cli.errors import (
     CommandError,
     InstanceMissingError,
     ServerRefusedError,
+    TokenMissingError,
     VideoFailedError,
 )
 from reelay.cli.status import find_instance
@@ -78,7 +80,8 @@ class Watcher:
 
         Raises CommandError; VideoFailedError with the reason when there will be no package.
         """
-        api = Api(find_instance(self._settings.data).url, "")
+        url = find_instance(self._settings.data).url
+        api = Api(url, _token_for(url))
         try:
             package_id, title = await self._find(api, identity)
             state = WatchState(await read_package(api, package_id), title)
@@ -155,6 +158,14 @@ class Watcher:
                 if time.monotonic() > give_up_at:
                     raise
             await asyncio.sleep(RECONNECT_EVERY_S)
+
+
+def _token_for(url: str) -> str:
+    """Return the administrator's token, for private videos; an empty text where it is not ours."""
+    try:
+        return find_token(url, None)
+    except TokenMissingError:
+        return ""
 
 
 async def _either(

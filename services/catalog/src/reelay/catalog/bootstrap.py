@@ -3,11 +3,13 @@
 import asyncio
 from contextlib import AsyncExitStack
 
+import httpx
 from fastapi import FastAPI
 
 from reelay.catalog.accounts import endpoints as account_endpoints
 from reelay.catalog.accounts.admin_token import ensure_admin_token
 from reelay.catalog.accounts.signing_key import open_signer
+from reelay.catalog.cdn.health import CdnHosts
 from reelay.catalog.live import endpoints as live_endpoints
 from reelay.catalog.live.hub import Hub
 from reelay.catalog.live.log import newest_revision
@@ -16,6 +18,7 @@ from reelay.catalog.restrictions.publisher import AccessPublisher
 from reelay.catalog.settings import Settings
 from reelay.catalog.videos import endpoints as video_endpoints
 from reelay.catalog.videos.facts import VideoFacts
+from reelay.catalog.videos.playback import Playbacks
 from reelay.catalog.videos.recording import Recorder
 from reelay.catalog.videos.service import Videos
 from reelay.catalog.videos.subscriptions import subscribe
@@ -25,7 +28,7 @@ from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.service import background
 from reelay.common.storage import ObjectStore, open_store
-from reelay.common.tokens import TokenVerifier
+from reelay.common.tokens import TokenSigner, TokenVerifier
 
 
 async def main(settings: Settings) -> None:
@@ -35,35 +38,42 @@ async def main(settings: Settings) -> None:
         database = Database(settings.database_url)
         stack.push_async_callback(database.close)
         store = open_store(settings.store_url)
-        verifier = await open_accounts(settings, database, store)
+        signer, verifier = await open_accounts(settings, database, store)
         messaging = Messaging(settings.nats_url, "catalog")
         outbox, hub = Outbox(database, messaging), Hub(database)
         restrictions = AccessPublisher(database, messaging, store)
         recorder = Recorder(outbox, hub, Signal(messaging), restrictions)
         hear_facts(messaging, recorder, hub)
+        probing = await stack.enter_async_context(httpx.AsyncClient())
+        hosts = CdnHosts(settings.cdn_hosts, settings.cdn_probe_s, probing)
         position = await newest_revision(database)
         await messaging.start()
         stack.push_async_callback(messaging.stop)
         await stack.enter_async_context(
             background(
-                outbox.run(), restrictions.run(), hub.run(position), close_when_stopping(hub)
+                outbox.run(),
+                restrictions.run(),
+                hub.run(position),
+                hosts.run(),
+                close_when_stopping(hub),
             )
         )
         app = create_app(
             "catalog", {"database": database.check, "nats": messaging.check, "store": store.check}
         )
-        add_endpoints(app, Videos(database, recorder), hub, verifier)
+        playbacks = Playbacks(signer, hosts, settings.playback_token_s)
+        add_endpoints(app, Videos(database, recorder, playbacks), hub, verifier)
         await serve(app, settings.host, settings.port)
 
 
 async def open_accounts(
     settings: Settings, database: Database, store: ObjectStore
-) -> TokenVerifier:
-    """Publish the signing key, write the administrator's token; return the verifier."""
+) -> tuple[TokenSigner, TokenVerifier]:
+    """Publish the signing key, write the administrator's token; return signer and verifier."""
     signer, verifier = await open_signer(database, store), TokenVerifier(store)
     if settings.admin_token_file is not None:
         await ensure_admin_token(settings.admin_token_file, signer, verifier)
-    return verifier
+    return signer, verifier
 
 
 def hear_facts(messaging: Messaging, recorder: Recorder, hub: Hub) -> None:

@@ -67,9 +67,9 @@ async def _stream(
             with suppress(VideoMissingError):  # deleted a moment ago: the change comes next
                 present = await videos.present(subscriber.viewer, video_id)
                 subscriber.position = present.revision
-                yield _encode(present)
+                yield _encode(present, videos)
         async for change in _changes(subscriber, videos):
-            yield _encode(change) if change else HEARTBEAT
+            yield _encode(change, videos) if change else HEARTBEAT
             if change and change.kind is ChangeKind.DELETED and video_id is not None:
                 return
 
@@ -86,5 +86,6 @@ async def _changes(subscriber: Subscriber, videos: Videos) -> AsyncIterator[Chan
             yield None
 
 
-def _encode(change: Change) -> str:
-    return f"id: {change.revision}\nevent: {change.kind}\ndata: {change.body}\n\n"
+def _encode(change: Change, videos: Videos) -> str:
+    body = videos.body_of(change)
+    return f"id: {change.revision}\nevent: {change.kind}\ndata: {body}\n\n"

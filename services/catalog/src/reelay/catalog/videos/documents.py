@@ -65,11 +65,24 @@ class VideoEdit(BaseModel):
         return self.model_dump(exclude_unset=True)
 
 
+class PlaybackHost(BaseModel):
+    """A host below whose address the paths lie too, and its share of the clients."""
+
+    url: str
+    weight: float
+
+
 class Playback(BaseModel):
-    """Absolute paths of the manifests."""
+    """Absolute paths of the manifests; of other hosts, those to try first come first."""
 
     hls: str
     dash: str
+    hosts: list[PlaybackHost]
+
+    @classmethod
+    def below(cls, content: str, hosts: list[PlaybackHost]) -> "Playback":
+        """Return the playback of a package that lies below the path `content`."""
+        return cls(hls=f"{content}/master.m3u8", dash=f"{content}/manifest.mpd", hosts=hosts)
 
 
 class RenditionDocument(BaseModel):
@@ -124,5 +137,9 @@ def _playback(row: VideoRow) -> Playback | None:
     """A failed package answers 410, so that its paths would be of no use."""
     if row.package_id is None or row.state == State.FAILED:
         return None
-    content = f"{CONTENT}/{row.package_id}"
-    return Playback(hls=f"{content}/master.m3u8", dash=f"{content}/manifest.mpd")
+    return Playback.below(content_path(row.package_id), [])
+
+
+def content_path(package_id: str) -> str:
+    """Return the path below which a package lies."""
+    return f"{CONTENT}/{package_id}"

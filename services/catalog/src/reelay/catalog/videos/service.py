@@ -6,6 +6,7 @@ from uuid import UUID
 from reelay.catalog.live.log import Change
 from reelay.catalog.videos import repository
 from reelay.catalog.videos.documents import VideoDocument, VideoDraft, VideoEdit, VideoPage
+from reelay.catalog.videos.playback import Playbacks
 from reelay.catalog.videos.recording import (
     Recorder,
     announce_update,
@@ -33,9 +34,10 @@ class NotOwnerError(ForbiddenError):
 class Videos:
     """The use cases of people."""
 
-    def __init__(self, database: Database, recorder: Recorder) -> None:
+    def __init__(self, database: Database, recorder: Recorder, playbacks: Playbacks) -> None:
         self._database = database
         self._recorder = recorder
+        self._playbacks = playbacks
 
     async def draft(self, caller: Identity, draft: VideoDraft) -> VideoDocument:
         """Announce a video of `caller`, before its file."""
@@ -60,18 +62,18 @@ class Videos:
                     visibility=row.visibility,
                 )
             )
-        return VideoDocument.of(row)
+        return self._show(row)
 
     async def get(self, viewer: Identity | None, video_id: UUID) -> VideoDocument:
         """Return a video; raises VideoMissingError, also when it is not for this viewer."""
-        return VideoDocument.of(await self._find(viewer, video_id))
+        return self._show(await self._find(viewer, video_id))
 
     async def page(self, viewer: Identity | None, before: UUID | None, limit: int) -> VideoPage:
         """Return the newest videos that a viewer finds, or those before one of them."""
         async with self._database.autocommit() as session:
             rows = await repository.page(session, viewer, before, limit + 1)
         more = str(rows[limit - 1].id) if len(rows) > limit else None
-        videos = [VideoDocument.of(row) for row in rows[:limit]]
+        videos = [self._show(row) for row in rows[:limit]]
         return VideoPage(videos=videos, next_cursor=more)
 
     async def edit(self, caller: Identity, video_id: UUID, edit: VideoEdit) -> VideoDocument:
@@ -87,7 +89,7 @@ class Videos:
                 if before[2] != row.visibility:
                     transaction.touched.add(video_id)
                 await announce_update(transaction, row)
-        return VideoDocument.of(row)
+        return self._show(row)
 
     async def delete(self, caller: Identity, video_id: UUID) -> None:
         """Remove a video for good; raises VideoMissingError, NotOwnerError.
@@ -122,6 +124,13 @@ class Videos:
         async with self._database.autocommit() as session:
             rows = await repository.changed_after(session, revision, limit)
         return [change_of(row, withdrawn=row.withdrawn_revision > since) for row in rows]
+
+    def body_of(self, change: Change) -> str:
+        """Return what a listener who may see a change receives of it."""
+        return self._playbacks.completed_body(change)
+
+    def _show(self, row: VideoRow) -> VideoDocument:
+        return self._playbacks.complete(VideoDocument.of(row))
 
     async def _find(self, viewer: Identity | None, video_id: UUID) -> VideoRow:
         async with self._database.autocommit() as session:

@@ -1,0 +1,1 @@
+"""Hosts of content delivery networks, of which clients are told the healthy ones."""

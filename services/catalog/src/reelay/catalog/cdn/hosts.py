@@ -1,0 +1,37 @@
+"""Which hosts serve content besides our own, and in which order a client tries them."""
+
+import random
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, Field
+
+
+def base_url(url: str) -> str:
+    """Return an address without its trailing slash; raise ValueError for what is no base of others.
+
+    The paths of the playback answer are appended to it.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError(f"{url!r} is not an address such as https://cdn.example")
+    if parts.query or parts.fragment or parts.username is not None:
+        raise ValueError(f"{url!r} holds more than scheme, host, port and path")
+    return url.rstrip("/")
+
+
+class CdnHost(BaseModel):
+    """A host, and its share of the clients relative to the others'."""
+
+    url: Annotated[str, AfterValidator(base_url)]
+    weight: float = Field(default=1.0, gt=0, allow_inf_nan=False)
+
+
+def draw(hosts: Iterable[CdnHost], chance: random.Random) -> Sequence[CdnHost]:
+    """Return hosts in an order in which each is first as often as its weight says.
+
+    Weighted sampling without replacement (Efraimidis and Spirakis, 2006): the i-th key is
+    u ** (1 / weight), with u uniform in (0, 1].
+    """
+    return sorted(hosts, key=lambda host: -((1 - chance.random()) ** (1 / host.weight)))
