@@ -11,12 +11,16 @@ from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.service import background
 from reelay.common.storage import ObjectStore, open_store
+from reelay.common.storage.filesystem import FilesystemObjectStore
+from reelay.common.storage.signed_http import signed_router
 from reelay.common.tokens import TokenVerifier
 from reelay.upload.adapters import wanted
+from reelay.upload.adapters.announcements import PostgresAnnouncements
 from reelay.upload.adapters.drafts import PostgresDrafts
 from reelay.upload.adapters.guarded_http import GuardedFetcher
 from reelay.upload.adapters.holding import PostgresHolding
 from reelay.upload.adapters.imports import PostgresImports
+from reelay.upload.adapters.link_proof import LinkProof
 from reelay.upload.adapters.resolving import SystemResolver
 from reelay.upload.adapters.sources import PostgresSources
 from reelay.upload.adapters.spool import FileSpool
@@ -27,6 +31,8 @@ from reelay.upload.domain.ports import Drafts, Holding, Uploads
 from reelay.upload.entrypoints.events import SERVICE, listen
 from reelay.upload.entrypoints.http import UploadEndpoints, add_uploads
 from reelay.upload.entrypoints.imports import imports_router
+from reelay.upload.entrypoints.presigned import presigned_router
+from reelay.upload.entrypoints.signed import collector
 from reelay.upload.entrypoints.upkeep import upkeep_router
 from reelay.upload.handlers.collecting import Collecting
 from reelay.upload.handlers.completion import Completion
@@ -38,6 +44,7 @@ from reelay.upload.handlers.importing import Importing
 from reelay.upload.handlers.joining import Joining
 from reelay.upload.handlers.memory import PartMemory
 from reelay.upload.handlers.part_queue import Means
+from reelay.upload.handlers.presigning import Presigning
 from reelay.upload.handlers.receiving import Receiving
 from reelay.upload.handlers.remote_body import Pace
 from reelay.upload.handlers.sweeping import Sweeping
@@ -80,6 +87,7 @@ async def main(settings: UploadSettings) -> None:
         app = http.create_app(SERVICE, checks)
         add_uploads(app, endpoints(uploading, store, settings))
         collecting = add_upkeep(app, database, store, settings)
+        add_presigned(app, database, uploading, memory, settings)
         imports = add_imports(app, database, uploading, store, settings)
         stack.push_async_callback(imports.close)
         await stack.enter_async_context(
@@ -139,6 +147,27 @@ def add_upkeep(
     verify_header = TokenVerifier(store).verify_header
     app.include_router(upkeep_router(verify_header, collecting, Verifying(sources, store)))
     return collecting
+
+
+def add_presigned(
+    app: FastAPI,
+    database: Database,
+    uploading: Uploading,
+    memory: PartMemory,
+    settings: UploadSettings,
+) -> None:
+    """Add the endpoints of presigned uploads, and of the links of a store in a directory."""
+    store = uploading.receiving.means.store
+    presigning = Presigning(
+        PostgresAnnouncements(database),
+        store,
+        uploading,
+        LinkProof(store).check,
+        settings.link_expires_s,
+    )
+    app.include_router(presigned_router(TokenVerifier(store).verify_header, presigning))
+    if isinstance(store, FilesystemObjectStore):
+        app.include_router(signed_router(store, collector(memory, settings.stall_limit_s)))
 
 
 def add_imports(

@@ -57,6 +57,9 @@ class UploadSettings(DatabaseSettings):
         default=7 * DAY_S, ge=0, description="a source that no video needs is kept for so long"
     )
     gc_interval_s: float = Field(default=3600.0, gt=0, description="time between two collections")
+    link_expires_s: float = Field(
+        default=3600.0, gt=0, le=7 * DAY_S, description="a presigned part is sent within this time"
+    )
     imports_at_a_time: int = Field(
         default=4, ge=0, description="files that one replica fetches from other servers at a time"
     )

@@ -25,6 +25,7 @@ def upload_of(row: Any) -> Upload:
         attempt=row.attempt,
         tail_key=row.tail_key,
         kept_key=row.kept_key,
+        asset_id=row.asset_id,
         refusal=row.refusal,
         origin_url=row.origin_url,
         updated_at=row.updated_at,

@@ -76,6 +76,8 @@ class Upload:
     """Object that holds the bytes after the last full part."""
     kept_key: str | None = None
     """When complete: the object that holds the bytes, this upload's own or an earlier one's."""
+    asset_id: str | None = None
+    """When complete: the identity of its bytes."""
     refusal: str | None = None
     """Why it was refused, as a sentence for people."""
     origin_url: str | None = None

@@ -15,6 +15,7 @@ from reelay.common.storage.port import (
 )
 from reelay.upload.domain.parts import PartBuffer
 from reelay.upload.domain.ports import Uploads
+from reelay.upload.domain.sniff import HEAD_BYTES, recognise
 from reelay.upload.domain.upload import Part, Upload
 from reelay.upload.handlers.memory import PartMemory
 from reelay.upload.handlers.tidying import Tidying
@@ -48,12 +49,18 @@ class Completion:
     async def finish(self, upload: Upload) -> Upload:
         """Join the stored parts of an upload whose bytes have all come; return it as complete.
 
-        Raises AttemptMissingError or InvalidPartsError when its parts are not there any more.
+        Raises AttemptMissingError or InvalidPartsError when its parts are not there any more, and
+        NotMediaError when nobody has seen its first bytes before, and they are no video's.
         """
         parts = await self.uploads.parts(upload.id)
         tags = [part.tag for part in parts]
         await self.store.complete_parts(upload.source_key, upload.attempt or "", tags)
+        if not (upload.recognised or upload.is_partial):
+            recognise(await self._head(upload.source_key))
         return await self._end(upload, [part.digest for part in parts])
+
+    async def _head(self, key: str) -> bytes:
+        return b"".join([block async for block in self.store.read(key, 0, HEAD_BYTES)])
 
     async def _join(
         self, upload: Upload, parts: Sequence[Part], last: Bytes, digest: bytes

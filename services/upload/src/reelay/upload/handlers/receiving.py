@@ -82,6 +82,9 @@ class Receiving:
             return await self.receive(upload, NoBody(), Hold())
         try:
             return await self.completion.finish(upload)
+        except NotMediaError as error:
+            await self.end(upload, State.REFUSED, error.detail)
+            raise
         except PARTS_LOST as error:
             await self._give_up(upload)
             raise UploadGoneError(LOST) from error

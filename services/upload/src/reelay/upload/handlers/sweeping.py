@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from reelay.common.errors import ReelayError
 from reelay.common.storage.port import ObjectStore
-from reelay.upload.domain.errors import UploadLockedError
+from reelay.upload.domain.errors import NotMediaError, UploadLockedError
 from reelay.upload.domain.ports import Holding, Uploads
 from reelay.upload.domain.upload import State, Upload
 from reelay.upload.handlers.uploading import Uploading
@@ -60,7 +60,7 @@ class Sweeping:
                     await self.uploading.finish_left(upload.id)
                 else:
                     await self.uploading.receiving.tidying.tidy(upload)
-        except UploadLockedError:
+        except (UploadLockedError, NotMediaError):
             return
         log.info("finished what was left", upload_id=str(upload.id), state=upload.state)
 

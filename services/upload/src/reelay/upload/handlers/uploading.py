@@ -80,7 +80,7 @@ class Uploading:
         TooLargeError, NotMediaError, ChecksumMismatchError and FinalUploadError.
         """
         async with self.holding.hold(upload_id) as hold:
-            upload = await self._own(identity, upload_id)
+            upload = await self.own(identity, upload_id)
             if not upload.takes_requests:
                 raise FinalUploadError
             if upload.waits_to_be_finished:
@@ -98,7 +98,7 @@ class Uploading:
     async def look(self, identity: Identity, upload_id: UUID) -> Upload:
         """Return an upload with an offset that no earlier request will move any more."""
         await self.holding.settled(upload_id)
-        upload = await self._own(identity, upload_id)
+        upload = await self.own(identity, upload_id)
         if upload.waits_to_be_joined:
             self.joining.start(upload_id)
         elif upload.waits_to_be_finished:
@@ -118,9 +118,9 @@ class Uploading:
 
         A partial upload that is part of a final one is withdrawn with that: ConflictError.
         """
-        await self._own(identity, upload_id)
+        await self.own(identity, upload_id)
         async with self.holding.hold(upload_id, urgent=True):
-            upload = await self._own(identity, upload_id)
+            upload = await self.own(identity, upload_id)
             if upload.final_id is not None:
                 raise ConflictError("This upload is part of another; withdraw that one.")
             if upload.state is State.COMPLETE or upload.waits_to_be_finished:
@@ -156,8 +156,11 @@ class Uploading:
             raise ExcessError
         return await self.uploads.advance(upload, told)
 
-    async def _own(self, identity: Identity, upload_id: UUID) -> Upload:
-        """Return an upload that `identity` may change and that still exists."""
+    async def own(self, identity: Identity, upload_id: UUID) -> Upload:
+        """Return an upload that `identity` may change and that still exists.
+
+        Raises ForbiddenError, UploadGoneError, and NotMediaError when that is why it ended.
+        """
         identity.require("upload")
         upload = await self.uploads.find(upload_id)
         if upload.owner_id != identity.subject and "admin" not in identity.scopes:
