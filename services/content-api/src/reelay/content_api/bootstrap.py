@@ -8,6 +8,7 @@ from reelay.common import http
 from reelay.common.messaging import Messaging
 from reelay.common.service import background
 from reelay.common.storage import ObjectStore, open_store
+from reelay.content_api.adapters.access_feed import AccessFeed
 from reelay.content_api.adapters.broker import BrokerDemand
 from reelay.content_api.adapters.cache_folder import CacheFolder
 from reelay.content_api.adapters.copies import Copies
@@ -17,11 +18,15 @@ from reelay.content_api.adapters.download_feeds import DownloadFeeds
 from reelay.content_api.adapters.failures import StoredFailures
 from reelay.content_api.adapters.feeds import PipeFeeds
 from reelay.content_api.adapters.local_files import LocalFiles
+from reelay.content_api.adapters.marks import StoredMarks
 from reelay.content_api.adapters.object_cache import ObjectCache
 from reelay.content_api.adapters.pipes import FileThreads
 from reelay.content_api.adapters.plans import StoredPlans
+from reelay.content_api.adapters.tokens import VerifiedTokens
 from reelay.content_api.adapters.whole_packages import StoredPackages
+from reelay.content_api.admission import Admission
 from reelay.content_api.assembling import Assembler
+from reelay.content_api.domain.access import Restrictions
 from reelay.content_api.domain.names import plan_key
 from reelay.content_api.domain.ports import Files
 from reelay.content_api.downloads import Downloads
@@ -63,12 +68,9 @@ async def main(settings: ContentApiSettings) -> None:
                 per_package=settings.max_waiting_per_package,
             ),
         )
-        listen(messaging, library)
-        stack.push_async_callback(messaging.stop)
-        await stack.enter_async_context(
-            background(demand.connect(), close_on_stop(library.waiting))
-        )
-        # The broker is no part of readiness: without it everything that exists is served.
+        restrictions = Restrictions()
+        feed = AccessFeed(messaging, restrictions, library.waiting.dismiss)
+        admission = Admission(restrictions, StoredMarks(store), VerifiedTokens(store))
         threads = FileThreads(MAX_FEEDS)
         delivery = Delivery(PipeFeeds(folder.pipes, threads))
         derived = DerivedFiles(folder.derived)
@@ -81,7 +83,13 @@ async def main(settings: ContentApiSettings) -> None:
         )
         feeds = DownloadFeeds(folder.pipes, settings.max_downloads, threads)
         downloading = Downloading(downloads, feeds, delivery)
-        app = Application(library, delivery, downloading, {"store": store.check})
+        listen(messaging, library, downloads)
+        stack.push_async_callback(messaging.stop)
+        await stack.enter_async_context(
+            background(demand.connect(), feed.run(demand.connected), close_on_stop(library.waiting))
+        )
+        # The broker is no part of readiness: without it everything that exists is served.
+        app = Application(library, admission, delivery, downloading, {"store": store.check})
         limits = http.ConnectionLimits(
             head_timeout_s=settings.head_timeout_s,
             stalled_s=settings.stalled_s,

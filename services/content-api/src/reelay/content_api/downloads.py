@@ -10,7 +10,7 @@ from reelay.content_api.assembling import Assembler
 from reelay.content_api.domain.assembled import Assembled, Derived, Package, Packages
 from reelay.content_api.domain.byte_playlists import master_playlist, media_playlist
 from reelay.content_api.domain.download_names import DownloadName, Kind, parse_download
-from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.names import ContentName, below
 from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.domain.promises import PlannedRendition
 from reelay.content_api.handlers import Library
@@ -72,6 +72,11 @@ class Downloads:
             name.key, lambda: self._make_playlist(name.package_id, asked, streams)
         )
 
+    def forget(self, package_id: str) -> None:
+        """Drop what was made of a package: it is not whole any more, or another one."""
+        self._files.forget(below(package_id))
+        self._playlists.forget(below(package_id))
+
     async def _muxed(self, package_id: str, rendition: str) -> list[PlannedRendition]:
         """Return what the file of a rendition holds; make sure that all of it is there."""
         promises = None
@@ -79,8 +84,7 @@ class Downloads:
             promises = await self._library.whole(package_id)
         finally:
             if promises is None:
-                self._files.forget(f"packages/{package_id}/")
-                self._playlists.forget(f"packages/{package_id}/")
+                self.forget(package_id)
         if promises is None:
             raise NotWholeError
         return promises.muxed(rendition)

@@ -75,6 +75,13 @@ class Library:
             raise NotFoundError
         return None
 
+    def forget(self, package_id: str) -> None:
+        """Drop all that is kept of a package: it was removed, and may be made anew."""
+        self._files.forget(package_id)
+        self._plans.forget(package_id)
+        self.failures.forget(package_id)
+        self.waiting.dismiss(package_id)
+
     async def _look(self, name: ContentName) -> Found | None:
         if file := await self._files.find(name.key):
             return file

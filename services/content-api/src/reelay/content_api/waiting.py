@@ -114,6 +114,12 @@ class WaitingRoom:
             ):
                 watch.news.set()
 
+    def dismiss(self, package_id: str) -> None:
+        """Send away everybody who waits for a package; who may have it asks again."""
+        for watch in self._watches.values():
+            if watch.name.package_id == package_id:
+                watch.task.cancel()
+
     def close(self) -> None:
         """Send everybody away, and let nobody in: the service stops."""
         self._closed = True

@@ -20,7 +20,8 @@ class BrokerDemand:
 
     def __init__(self, messaging: Messaging) -> None:
         self._messaging = messaging
-        self._started = False
+        self.connected = asyncio.Event()
+        """Set as soon as there was a connection."""
 
     async def connect(self) -> None:
         """Connect as soon as the broker answers, and stay so until cancelled.
@@ -29,10 +30,10 @@ class BrokerDemand:
         messages, and a broker whose JetStream is not ready must not keep it from doing so.
         """
         log.info("connecting to the broker")
-        while not self._started:
+        while not self.connected.is_set():
             try:
                 await self._messaging.broker.start()
-                self._started = True
+                self.connected.set()
                 log.info("connected to the broker")
             except (nats.errors.Error, OSError, TimeoutError) as error:
                 log.warning("broker does not answer", error=repr(error))
@@ -41,7 +42,7 @@ class BrokerDemand:
 
     async def tell(self, name: ContentName, viewer: str) -> None:
         """Demand an object. A message that cannot be sent now is worthless later: it is dropped."""
-        if not self._started or not self._messaging.client.is_connected:
+        if not self.connected.is_set() or not self._messaging.client.is_connected:
             return
         demand = SegmentDemanded(package_id=name.package_id, path=name.path, viewer=viewer)
         with contextlib.suppress(nats.errors.Error, OSError):

@@ -111,6 +111,10 @@ class Copies:
             remove(copy.kept.path)
             CACHE_BYTES.set(self._eviction.size_bytes)
 
+    def below(self, prefix: str) -> list[str]:
+        """Return the keys that begin with `prefix`."""
+        return [key for key in self._copies if key.startswith(prefix)]
+
     def _make_room(self) -> None:
         for name in self._eviction.shrink(self._in_use):
             key = self._keys.pop(name, None)

@@ -9,7 +9,7 @@ import structlog
 from pydantic import BaseModel, Field, ValidationError
 
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError, read_all
-from reelay.content_api.domain.names import INDEX
+from reelay.content_api.domain.names import INDEX, below
 
 MAX_ENTRIES = 100_000
 """Entries kept of all indexes together (about 30 MB)."""
@@ -73,6 +73,12 @@ class StoredDigests:
                 task.add_done_callback(lambda _: self._reading.pop(package))
             await asyncio.shield(task)
         return self.known(key)
+
+    def forget(self, package_id: str) -> None:
+        """See Digests."""
+        index = self._indexes.pop(below(package_id).rstrip("/"), None)
+        if index is not None:
+            self._entries -= 1 + len(index.entries)
 
     async def _read(self, package: str) -> None:
         entries: dict[str, tuple[int, str]] = {}

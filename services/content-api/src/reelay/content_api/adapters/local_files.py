@@ -8,6 +8,7 @@ from functools import lru_cache
 
 from reelay.common.storage import ObjectStore, StoreUnavailableError
 from reelay.content_api.adapters.small_objects import SMALL_BYTES, SmallObjects
+from reelay.content_api.domain.names import below
 from reelay.content_api.domain.ports import StoredFile
 
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
@@ -46,6 +47,11 @@ class LocalFiles:
     async def find(self, key: str) -> StoredFile | None:
         """See Files."""
         return self.peek(key)
+
+    def forget(self, package_id: str) -> None:
+        """See Files."""
+        for key in self._small.below(below(package_id)):
+            self._forget(key)
 
     @staticmethod
     def _is_still(path: str, was: os.stat_result) -> bool:

@@ -17,6 +17,7 @@ from reelay.content_api.adapters.cache_folder import CacheFolder, Kept, remove, 
 from reelay.content_api.adapters.copies import Copies, Copy
 from reelay.content_api.adapters.filling import DamagedObjectError, Filling
 from reelay.content_api.adapters.small_objects import SMALL_BYTES
+from reelay.content_api.domain.names import below
 from reelay.content_api.domain.ports import Digests, Found, StoredFile
 
 VERIFY_S = 3600.0
@@ -46,7 +47,7 @@ class ObjectCache:
         self._now = now
         self._looking: dict[str, asyncio.Task[Found | None]] = {}
         self._filling: dict[str, Filling] = {}
-        self._fetches: set[asyncio.Task[None]] = set()
+        self._fetches: dict[asyncio.Task[None], str] = {}
         self._slots = asyncio.Semaphore(CONCURRENT_FETCHES)
         self._numbers = itertools.count()
 
@@ -63,6 +64,16 @@ class ObjectCache:
             task = self._looking[key] = asyncio.create_task(self._look(key))
             task.add_done_callback(lambda _: self._looking.pop(key))
         return await asyncio.shield(task)
+
+    def forget(self, package_id: str) -> None:
+        """See Files. What earlier processes left is looked up in the store before it is used."""
+        prefix = below(package_id)
+        for task, key in self._fetches.items():
+            if key.startswith(prefix):
+                task.cancel()
+        for key in self._copies.below(prefix):
+            self._copies.drop(key)
+        self._digests.forget(package_id)
 
     async def close(self) -> None:
         """End all fetches; what is complete stays for the next process."""
@@ -82,8 +93,8 @@ class ObjectCache:
                 self._store, self._digests, key, self._folder.unfinished / str(next(self._numbers))
             )
             task = asyncio.create_task(self._fill(filling))
-            self._fetches.add(task)
-            task.add_done_callback(self._fetches.discard)
+            self._fetches[task] = key
+            task.add_done_callback(self._fetches.pop)
         if not await asyncio.shield(filling.begun):
             return None
         return await filling.whole() if filling.size_bytes <= SMALL_BYTES else filling
@@ -165,7 +176,7 @@ class ObjectCache:
             log.error("the cache cannot be written", error=repr(error))
             filling.failed(StoreUnavailableError(f"The cache cannot be written: {error}"))
         except asyncio.CancelledError:
-            filling.failed(StoreUnavailableError("The service stops."))
+            filling.failed(StoreUnavailableError("The service stops, or the package was removed."))
             raise
         finally:
             CACHE_FETCHES.labels(outcome).inc()

@@ -60,6 +60,10 @@ class StoredPlans:
             task.add_done_callback(lambda _: self._reading.pop(package_id))
         return await asyncio.shield(task)
 
+    def forget(self, package_id: str) -> None:
+        """See Plans."""
+        self._known.pop(package_id, None)
+
     async def _read(self, package_id: str) -> Promises | None:
         try:
             document = PlanDocument.model_validate_json(

@@ -31,6 +31,10 @@ class SmallObjects:
             del self._files[given_up]
         return dropped
 
+    def below(self, prefix: str) -> list[str]:
+        """Return the names that begin with `prefix`."""
+        return [name for name in self._files if name.startswith(prefix)]
+
     def drop(self, name: str) -> None:
         """Forget an object."""
         if self._files.pop(name, None) is not None:

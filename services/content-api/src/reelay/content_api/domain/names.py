@@ -5,11 +5,14 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from reelay.common.content_access import TOKEN_MARK
 from reelay.common.storage import InvalidKeyError
 from reelay.common.storage.port import MAX_KEY_CHARS, check_key
 
 CONTENT_PREFIX = "/api/v1/content/"
 MAX_TARGET_CHARS = len(CONTENT_PREFIX) + MAX_KEY_CHARS
+TOKEN_AT = len(CONTENT_PREFIX) + 64
+"""Where a package id ends in a path."""
 PACKAGE_ID = re.compile(r"[0-9a-f]{64}")
 
 PLAN = "plan.json"
@@ -62,6 +65,18 @@ class ContentName:
         return f"{self.package_id[:12]}-{self.path.removeprefix(DOWNLOADS)}"
 
 
+def split_token(path: str) -> tuple[str, str | None]:
+    """Return a request path without the token in it, and the token; None without one.
+
+    It follows the package: `…/<package_id>/~<token>/master.m3u8`. So relative names in manifests
+    stay below it, and all paths of a package begin alike.
+    """
+    if path[TOKEN_AT : TOKEN_AT + 2] != f"/{TOKEN_MARK}":
+        return path, None
+    token, _, rest = path[TOKEN_AT + 2 :].partition("/")
+    return f"{path[:TOKEN_AT]}/{rest}", token
+
+
 def parse_target(path: str) -> ContentName | None:
     """Return the object that a request path names, or None when it can name none.
 
@@ -86,6 +101,11 @@ def _parse(path: str) -> ContentName | None:
 def failed_key(package_id: str) -> str:
     """Return the key of the object that says why a package cannot be made."""
     return f"packages/{package_id}/{FAILED}"
+
+
+def below(package_id: str) -> str:
+    """Return what the keys of all objects of a package begin with."""
+    return f"packages/{package_id}/"
 
 
 def plan_key(package_id: str) -> str:

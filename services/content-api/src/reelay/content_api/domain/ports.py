@@ -4,6 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
+from reelay.common.content_access import Grant
+from reelay.content_api.domain.access import Restriction
 from reelay.content_api.domain.bodies import Body
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.promises import Promises
@@ -48,7 +50,7 @@ Found = StoredFile | Arriving
 
 
 class Files(Protocol):
-    """Finds the file of an object. Both methods raise StoreUnavailableError."""
+    """Finds the file of an object. `peek` and `find` raise StoreUnavailableError."""
 
     def peek(self, key: str) -> StoredFile | None:
         """Return the file if that can be told at once, without waiting for anything."""
@@ -56,6 +58,10 @@ class Files(Protocol):
 
     async def find(self, key: str) -> Found | None:
         """Return the file, or None when there is no such object."""
+        ...
+
+    def forget(self, package_id: str) -> None:
+        """Drop all that is kept of a package; never raises."""
         ...
 
 
@@ -96,6 +102,10 @@ class Digests(Protocol):
         """Return the same, asking the store; None when there is no index, or it says nothing."""
         ...
 
+    def forget(self, package_id: str) -> None:
+        """Drop what was read."""
+        ...
+
 
 class Plans(Protocol):
     """Tells what each package promises."""
@@ -109,6 +119,10 @@ class Plans(Protocol):
 
         Raises PlanUnreadableError and StoreUnavailableError.
         """
+        ...
+
+    def forget(self, package_id: str) -> None:
+        """Drop what was read."""
         ...
 
 
@@ -125,6 +139,32 @@ class Failures(Protocol):
 
     async def reason(self, package_id: str) -> str | None:
         """Return why a package failed, or None when it did not. Raises StoreUnavailableError."""
+        ...
+
+
+class Marks(Protocol):
+    """Tells by the store which packages not everybody may fetch."""
+
+    def known_open(self, package_id: str) -> bool:
+        """Tell whether a package is open to all, if that was found out just now."""
+        ...
+
+    async def restriction(self, package_id: str) -> Restriction | None:
+        """Return who may fetch a package; None when it is open to all.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
+
+class Tokens(Protocol):
+    """Tells what tokens in paths are worth."""
+
+    async def grant(self, token: str) -> Grant | None:
+        """Return what a token allows or, when its time is over, allowed; None when it is none.
+
+        Raises StoreUnavailableError when the key that made it cannot be read.
+        """
         ...
 
 

@@ -1,17 +1,19 @@
-"""Facts that end waiting. They are only heard, not consumed: whoever misses one looks anyway."""
+"""Facts that end waiting, or keeping. Only heard, not consumed: who misses one looks anyway."""
 
 from reelay.common.commands import SegmentsStored
 from reelay.common.events import (
     ManifestUpdated,
     PackagePlanned,
+    PackageRemoved,
     TranscodeCompleted,
     TranscodeFailed,
 )
 from reelay.common.messaging import Messaging
+from reelay.content_api.downloads import Downloads
 from reelay.content_api.handlers import Library
 
 
-def listen(messaging: Messaging, library: Library) -> None:
+def listen(messaging: Messaging, library: Library, downloads: Downloads) -> None:
     """Let the facts about packages wake those who wait for their objects."""
 
     async def on_planned(event: PackagePlanned) -> None:
@@ -34,7 +36,12 @@ def listen(messaging: Messaging, library: Library) -> None:
             library.failures.hear(event.package_id, event.reason)
             library.waiting.wake(event.package_id)
 
+    async def on_removed(event: PackageRemoved) -> None:
+        library.forget(event.package_id)
+        downloads.forget(event.package_id)
+
     messaging.on_plain(PackagePlanned, on_planned)
+    messaging.on_plain(PackageRemoved, on_removed)
     messaging.on_plain(SegmentsStored, on_stored)
     messaging.on_plain(ManifestUpdated, on_updated)
     messaging.on_plain(TranscodeCompleted, on_completed)

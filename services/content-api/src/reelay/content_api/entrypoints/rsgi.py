@@ -9,8 +9,16 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from reelay.common.errors import NotFoundError, ReelayError
 from reelay.common.http import Check, readiness
-from reelay.content_api.domain.names import CONTENT_PREFIX, DOWNLOADS, parse_target
+from reelay.content_api.admission import Admission
+from reelay.content_api.domain.names import (
+    CONTENT_PREFIX,
+    DOWNLOADS,
+    ContentName,
+    parse_target,
+    split_token,
+)
 from reelay.content_api.domain.ports import Found
+from reelay.content_api.entrypoints.confidential import Confidential
 from reelay.content_api.entrypoints.delivery import Delivery
 from reelay.content_api.entrypoints.downloading import Downloading
 from reelay.content_api.entrypoints.protocol import HTTPProtocol, Scope
@@ -37,12 +45,14 @@ class Application:
     def __init__(
         self,
         library: Library,
+        admission: Admission,
         delivery: Delivery,
         downloading: Downloading,
         checks: Mapping[str, Check],
     ) -> None:
         """`checks` are asked by `/readyz`."""
         self._library = library
+        self._admission = admission
         self._delivery = delivery
         self._downloading = downloading
         self._checks = checks
@@ -60,21 +70,26 @@ class Application:
 
     async def _content(self, scope: Scope, proto: HTTPProtocol) -> int:
         reading = scope.method == "GET"
+        path, token = split_token(scope.path)
+        if token is not None:
+            proto = Confidential(proto)
         try:
-            name = parse_target(scope.path)
+            name = parse_target(path)
             if name is None:
                 raise NotFoundError
+            if not self._admission.is_open(name.package_id):
+                await self._admission.admit(name.package_id, token)
             file: Found | None = self._library.at_hand(name)
             if file is None:
                 if name.path.startswith(DOWNLOADS):
                     return await self._downloading.send(proto, scope.headers, name, body=reading)
                 who = Visitor(viewer_of(scope), proto.client_disconnect) if reading else None
-                file = await self._library.fetch(name, who)
+                file = await self._fetch(name, token, who)
             return await self._delivery.send(proto, scope.headers, name, file, body=reading)
         except ReelayError as error:
             later = error.status == HTTPStatus.SERVICE_UNAVAILABLE
             if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
-                log.error("cannot serve", path=scope.path, error=repr(error))
+                log.error("cannot serve", path=path, error=repr(error))
             return send_problem(
                 proto,
                 error.status,
@@ -84,9 +99,18 @@ class Application:
                 body=reading,
             )
         except Exception:  # the boundary: a bug must not look like a fact that caches keep
-            log.exception("unexpected error", path=scope.path)
+            log.exception("unexpected error", path=path)
             detail = "Something went wrong on our side; the log says what."
             return send_problem(proto, 500, detail, body=reading)
+
+    async def _fetch(self, name: ContentName, token: str | None, who: Visitor | None) -> Found:
+        """Fetch an object that is not at hand; whoever had to wait is judged by what holds then."""
+        try:
+            return await self._library.fetch(name, who)
+        finally:
+            if not self._admission.is_open(name.package_id):
+                # What this raises counts, instead of an object or that it did not come.
+                await self._admission.admit(name.package_id, token)
 
     async def _other(self, scope: Scope, proto: HTTPProtocol) -> None:
         body = scope.method != "HEAD"

@@ -1,0 +1,180 @@
+"""Follows the stream of restricted packages: all of it at first, then every change as it comes.
+
+A push consumer without acknowledgements; its idle heartbeats tell that nothing was missed. Whenever
+something may have been, everything is read anew.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import nats.errors
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from pydantic import ValidationError
+
+from reelay.common.content_access import Access, ContentAccessChanged
+from reelay.common.messaging import Messaging
+from reelay.common.streams import ACCESS
+from reelay.content_api.domain.access import CLOSED, Restriction, Restrictions
+
+STREAM = str(ACCESS.name)
+HEARTBEAT_S = 1.0
+SILENCE_S = 2.5
+"""Nothing, not even a heartbeat, for so long: the broker is away."""
+FORGOTTEN_S = 10.0
+"""The broker drops a consumer that nobody listens to after this time."""
+RETRY_S = 0.5
+
+log = structlog.get_logger()
+
+
+class FeedBrokenError(Exception):
+    """Something may have been missed."""
+
+
+OUTAGES = (FeedBrokenError, nats.errors.Error, OSError, TimeoutError)
+
+
+class AccessFeed:
+    """Keeps restrictions current."""
+
+    def __init__(
+        self,
+        messaging: Messaging,
+        restrictions: Restrictions,
+        on_restricted: Callable[[str], None],
+    ) -> None:
+        """`on_restricted` is called with each package that fewer people may fetch, or others."""
+        self._messaging = messaging
+        self._restrictions = restrictions
+        self._on_restricted = on_restricted
+        self._away = False
+
+    async def run(self, connected: asyncio.Event) -> None:
+        """Follow for ever, as soon as there is a connection."""
+        await connected.wait()
+        while True:
+            try:
+                await self._follow()
+            except OUTAGES as error:
+                self._say(away=True, error=repr(error))
+            finally:
+                self._restrictions.current = False
+            await asyncio.sleep(RETRY_S)
+
+    async def _follow(self) -> None:
+        """Read everything, then every change; raises one of OUTAGES when that ends."""
+        client = self._messaging.client
+        inbox = client.new_inbox()
+        subscription = await client.subscribe(inbox)
+        try:
+            consumer = await self._messaging.jetstream.add_consumer(STREAM, _config(inbox))
+            known: dict[str, Restriction] = {}
+            position = 0
+            sent = consumer.delivered.consumer_seq if consumer.delivered else 0
+            behind = bool(consumer.num_pending or sent)
+            if not behind:
+                self._replace(known)
+            while True:
+                message = await subscription.next_msg(timeout=SILENCE_S)
+                if _is_control(message):
+                    await self._answer(message)
+                    _check(message, position)
+                    idle = not message.reply
+                else:
+                    position = _next(message, position)
+                    self._take(message, known if behind else None)
+                    idle = message.metadata.num_pending == 0
+                if behind and idle:
+                    behind = False
+                    self._replace(known)
+        finally:
+            await _leave(subscription)
+
+    def _take(self, message: Msg, known: dict[str, Restriction] | None) -> None:
+        """Note a state; in `known` while there is more to read."""
+        try:
+            state = ContentAccessChanged.model_validate_json(message.data)
+        except ValidationError as error:
+            log.error("not a state of a package", subject=message.subject, error=repr(error)[:200])
+            return
+        restriction = _restriction(state)
+        if known is None:
+            self._restrictions.note(state.package_id, restriction)
+            if restriction is not None:
+                self._on_restricted(state.package_id)
+        elif restriction is not None:
+            known[state.package_id] = restriction
+        else:
+            known.pop(state.package_id, None)
+
+    def _replace(self, known: dict[str, Restriction]) -> None:
+        news = self._restrictions.replace(known)
+        self._restrictions.current = True
+        self._say(away=False, restricted=len(known))
+        for package_id in news:
+            self._on_restricted(package_id)
+
+    async def _answer(self, message: Msg) -> None:
+        """Let the broker send more (flow control)."""
+        stalled = (message.headers or {}).get("Nats-Consumer-Stalled")
+        for subject in (message.reply, stalled):
+            if subject:
+                await self._messaging.client.publish(subject)
+
+    def _say(self, *, away: bool, **details: object) -> None:
+        if away != self._away or not away:
+            say = log.warning if away else log.info
+            say("restrictions are looked up in the store" if away else "restrictions are current",
+                **details)  # fmt: skip
+        self._away = away
+
+
+def _config(inbox: str) -> ConsumerConfig:
+    return ConsumerConfig(
+        deliver_subject=inbox,
+        deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
+        filter_subject=ContentAccessChanged.subject,
+        ack_policy=AckPolicy.NONE,
+        idle_heartbeat=HEARTBEAT_S,
+        flow_control=True,
+        inactive_threshold=FORGOTTEN_S,
+        mem_storage=True,
+        num_replicas=1,
+    )
+
+
+def _restriction(state: ContentAccessChanged) -> Restriction | None:
+    if state.access is Access.OPEN:
+        return None
+    if state.access is Access.CLOSED:
+        return CLOSED
+    return Restriction(frozenset(str(video_id) for video_id in state.video_ids))
+
+
+def _is_control(message: Msg) -> bool:
+    return not message.data and (message.headers or {}).get("Status") == "100"
+
+
+def _check(message: Msg, position: int) -> None:
+    """Raise FeedBrokenError when a heartbeat tells of messages that did not come."""
+    last = (message.headers or {}).get("Nats-Last-Consumer")
+    if last is not None and int(last) != position:
+        raise FeedBrokenError(f"{last} were sent and {position} came")
+
+
+def _next(message: Msg, position: int) -> int:
+    """Return the position of a message; raise FeedBrokenError unless it follows the last one."""
+    came = message.metadata.sequence.consumer
+    if came != position + 1:
+        raise FeedBrokenError(f"{came} came after {position}")
+    return came
+
+
+async def _leave(subscription: Subscription) -> None:
+    """Stop listening; without a connection that happened already."""
+    with suppress(nats.errors.Error, OSError):
+        await subscription.unsubscribe()
