@@ -13,6 +13,7 @@ from playwright.sync_api import Browser
 from reelay.common.testing.media import BITS, Media, click_times_s, read_numbers
 
 from .conftest import Instance, open_player
+from .test_browser import advances
 from .test_playback import CLICK_TOLERANCE_S, Published, expected_pictures, ffprobe, publish
 
 pytestmark = pytest.mark.e2e
@@ -99,8 +100,6 @@ def test_browser_plays_and_seeks_in_the_file(
     package = publish(instance, source, tmp_path)
     url = f"{package.hls.rsplit('/', 1)[0]}/downloads/360p.mp4"
     page = open_player(chromium, player_url, "file", url)
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.headers.get("range", "")))
     try:
         page.wait_for_function("document.getElementById('video').readyState > 1")
         assert page.evaluate("document.getElementById('video').duration") == pytest.approx(
@@ -119,6 +118,29 @@ def test_browser_plays_and_seeks_in_the_file(
             assert shown == int(position_s * 25)
         page.evaluate("document.getElementById('video').currentTime = 23")
         page.evaluate("document.getElementById('video').play()")
+        page.wait_for_function("window.seen.ended", timeout=PATIENCE_MS)
+        assert page.evaluate("window.errors") == []
+    finally:
+        page.close()
+
+
+@pytest.mark.browser
+def test_browser_plays_byte_ranges_with_hls_js(
+    instance: Instance, chromium: Browser, player_url: str, media: Media, tmp_path: Path
+) -> None:
+    package = publish(instance, media.numbered(seconds=24, rate="25", size=(640, 360)), tmp_path)
+    assert package.video["playback"]["downloads"] == [
+        {
+            "rendition": "360p",
+            "path": f"/api/v1/content/{package.video['package_id']}/downloads/360p.mp4",
+            "hls": f"/api/v1/content/{package.video['package_id']}/downloads/360p.m3u8",
+        }
+    ]
+    url = instance.url + package.video["playback"]["downloads"][0]["hls"]
+    page = open_player(chromium, player_url, "hls", url)
+    try:
+        advances(page, beyond_s=0.5)
+        page.evaluate("document.getElementById('video').currentTime = 22.5")
         page.wait_for_function("window.seen.ended", timeout=PATIENCE_MS)
         assert page.evaluate("window.errors") == []
     finally:

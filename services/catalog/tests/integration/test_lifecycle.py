@@ -77,6 +77,7 @@ async def test_video_goes_from_draft_to_ready(shared_catalog: Catalog, facts: Me
         "hls": f"{content}/master.m3u8",
         "dash": f"{content}/manifest.mpd",
         "hosts": [],
+        "downloads": [],
     }
     await publish(facts, film.stored(1))
     await shared_catalog.until(film.video_id, state="planned", progress=0.1)

@@ -67,6 +67,20 @@ def test_playback_is_shown_from_the_plan_on() -> None:
     assert VideoDocument.of(row(state="failed", package_id="p", reason="No.")).playback is None
 
 
+def test_downloads_are_offered_when_all_is_there() -> None:
+    some = {name: {"stored": 1, "total": 1} for name in ("360p", "480p", "audio")}
+    for renditions, names in [(some, ["360p", "480p"]), ({"audio": some["audio"]}, ["audio"])]:
+        whole = VideoDocument.of(row(state="ready", package_id="p", renditions=renditions)).playback
+        part = VideoDocument.of(row(state="playable", package_id="p", renditions=some)).playback
+        assert whole is not None
+        assert part is not None
+        assert part.downloads == []
+        assert [download.rendition for download in whole.downloads] == names
+        first = whole.downloads[0]
+        assert first.path == f"/api/v1/content/p/downloads/{names[0]}.mp4"
+        assert first.hls == f"/api/v1/content/p/downloads/{names[0]}.m3u8"
+
+
 def test_progress_is_a_fraction() -> None:
     assert VideoDocument.of(row()).progress == 0
     assert VideoDocument.of(row(segments_stored=1, segments_total=4)).progress == 0.25

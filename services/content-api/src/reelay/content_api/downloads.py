@@ -73,7 +73,7 @@ class Downloads:
         )
 
     def forget(self, package_id: str) -> None:
-        """Drop what was made of a package: it is not whole any more, or another one."""
+        """Drop what was made of a package: it is removed, or not whole any more."""
         self._files.forget(below(package_id))
         self._playlists.forget(below(package_id))
 

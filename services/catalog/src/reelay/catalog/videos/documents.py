@@ -1,6 +1,7 @@
 """What clients send and receive about videos."""
 
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -16,6 +17,8 @@ MAX_DESCRIPTION_CHARS = 10_000
 CONTROL = ("Cc", "Zl", "Zp")
 """Unicode categories that a line of text has no use for: controls, line and paragraph ends."""
 CONTENT = "/api/v1/content"
+SOUND = "audio"
+"""The name of the rendition that has no pictures."""
 
 
 def one_line(text: str) -> str:
@@ -72,17 +75,40 @@ class PlaybackHost(BaseModel):
     weight: float
 
 
+class Download(BaseModel):
+    """A file with one rendition and its sound, and HLS of the byte ranges of that file."""
+
+    rendition: str
+    path: str
+    hls: str
+
+
 class Playback(BaseModel):
-    """Absolute paths of the manifests; of other hosts, those to try first come first."""
+    """Absolute paths of the manifests, and of files when all of the video is there.
+
+    Of other hosts, those to try first come first.
+    """
 
     hls: str
     dash: str
     hosts: list[PlaybackHost]
+    downloads: list[Download]
 
     @classmethod
-    def below(cls, content: str, hosts: list[PlaybackHost]) -> "Playback":
-        """Return the playback of a package that lies below the path `content`."""
-        return cls(hls=f"{content}/master.m3u8", dash=f"{content}/manifest.mpd", hosts=hosts)
+    def below(
+        cls, content: str, hosts: list[PlaybackHost], files: Iterable[str] = ()
+    ) -> "Playback":
+        """Return the playback of a package below the path `content`, with `files` of renditions."""
+        folder = f"{content}/downloads"
+        return cls(
+            hls=f"{content}/master.m3u8",
+            dash=f"{content}/manifest.mpd",
+            hosts=hosts,
+            downloads=[
+                Download(rendition=name, path=f"{folder}/{name}.mp4", hls=f"{folder}/{name}.m3u8")
+                for name in files
+            ],
+        )
 
 
 class RenditionDocument(BaseModel):
@@ -137,9 +163,17 @@ def _playback(row: VideoRow) -> Playback | None:
     """A failed package answers 410, so that its paths would be of no use."""
     if row.package_id is None or row.state == State.FAILED:
         return None
-    return Playback.below(content_path(row.package_id), [])
+    return Playback.below(content_path(row.package_id), [], downloadable(row.state, row.renditions))
 
 
 def content_path(package_id: str) -> str:
     """Return the path below which a package lies."""
     return f"{CONTENT}/{package_id}"
+
+
+def downloadable(state: str, renditions: Iterable[str]) -> list[str]:
+    """Return the renditions that are offered as files: sound by itself if there is nothing else."""
+    if state != State.READY:
+        return []
+    names = list(renditions)
+    return [name for name in names if name != SOUND] or names

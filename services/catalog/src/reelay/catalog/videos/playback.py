@@ -6,7 +6,13 @@ from uuid import UUID
 
 from reelay.catalog.cdn.health import CdnHosts
 from reelay.catalog.live.log import Change, ChangeKind
-from reelay.catalog.videos.documents import Playback, PlaybackHost, VideoDocument, content_path
+from reelay.catalog.videos.documents import (
+    Playback,
+    PlaybackHost,
+    VideoDocument,
+    content_path,
+    downloadable,
+)
 from reelay.catalog.videos.visibility import Visibility
 from reelay.common.content_access import TOKEN_MARK, Grant, sign_grant
 from reelay.common.tokens import TokenSigner
@@ -41,7 +47,8 @@ class Playbacks:
         content = content_path(video.package_id)
         if video.visibility is Visibility.PRIVATE:
             content += f"/{TOKEN_MARK}{self._token(video.package_id, video.id)}"
-        return video.model_copy(update={"playback": Playback.below(content, hosts)})
+        files = downloadable(video.state, video.renditions)
+        return video.model_copy(update={"playback": Playback.below(content, hosts, files)})
 
     def completed_body(self, change: Change) -> str:
         """Return the body of a change for one who may see it; most need nothing more."""
