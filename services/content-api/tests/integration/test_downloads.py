@@ -4,6 +4,7 @@ import asyncio
 import email
 import email.message
 import random
+import socket
 from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
@@ -256,17 +257,18 @@ async def test_damaged_package_is_refused_and_says_so(site: Any, path: str, chan
         assert (await site.get("downloads/480p.mp4")).status_code == 200
 
 
-async def test_missing_segment_is_refused_before_and_breaks_off_after_the_header_was_made(
-    whole: Any,
-) -> None:
-    key = f"packages/{whole.package}/video/360p/4.m4s"
+@pytest.mark.parametrize("number", [1, 4])
+async def test_missing_segment_breaks_the_download_off(whole: Any, number: int) -> None:
+    key = f"packages/{whole.package}/video/360p/{number}.m4s"
     assert (await whole.get("downloads/audio.mp4")).status_code == 200
     await whole.get(FILE)
     await whole.store.delete(key)
     with pytest.raises(httpx.RemoteProtocolError):
         await whole.get(FILE)
-    place = len(OBJECTS["audio/main/4.m4s"]) + 10
-    assert (await whole.get(FILE, headers={"range": f"bytes=-{place}"})).status_code == 503
+    content = (await whole.get("downloads/360p/video.m3u8")).text
+    length, start = map(int, m3u8.loads(content).segments[number - 1].byterange.split("@"))
+    field = f"bytes={start}-{start + length - 1}"
+    assert (await whole.get(FILE, headers={"range": field})).status_code == 503
     assert (await whole.get(FILE, headers={"range": "bytes=0-99"})).status_code == 206
 
 
@@ -279,30 +281,45 @@ async def test_header_is_made_once_for_all_who_ask_at_first(run_site: Any) -> No
 
 
 async def test_more_downloads_than_are_allowed_are_503(run_site: Any) -> None:
-    # More than the buffers of a connection take, so that the first is still under way.
-    objects = package(film(8, sample_bytes=300_000)[:1])
     async with run_site(max_downloads=1) as site:
-        await put_all(site, objects)
-        async with site.client.stream("GET", f"{site.prefix}/{FILE}") as answer:
-            await anext(answer.aiter_raw(1000))
-            refused = await site.get(FILE)
-            assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-            assert refused.json()["type"] == "too-many-downloads"
-            assert (await site.get(FILE, headers={"range": "bytes=0-9"})).status_code == 206
+        # More than the buffers of a connection take, so that the first is still under way.
+        await put_all(site, package(film(8, sample_bytes=100_000)[:1]))
+        size = int((await site.client.head(f"{site.prefix}/{FILE}")).headers["content-length"])
+        reader, writer = await unhurried(site.program.port)
+        writer.write(f"GET {site.prefix}/{FILE} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+        assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        refused = await site.get(FILE)
+        assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
+        assert refused.json()["type"] == "too-many-downloads"
+        assert (await site.get(FILE, headers={"range": "bytes=0-9"})).status_code == 206
+        assert len(await reader.readexactly(size)) == size
+        writer.close()
+        assert (await site.get(FILE)).status_code == 200
+
+
+async def unhurried(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect with small buffers, whatever the system's are."""
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    client.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(client, ("127.0.0.1", port))
+    return await asyncio.open_connection(sock=client, limit=4096)
 
 
 async def test_downloads_that_pause_keep_no_thread_from_others(run_site: Any) -> None:
-    async with run_site(stalled_s=60) as site:
-        objects = package(film(8, sample_bytes=60_000))
+    objects = package(film(8, sample_bytes=60_000))
+    async with run_site() as site:
         await put_all(site, objects)
-        url = f"{site.prefix}/{FILE}"
-        async with asyncio.timeout(60):
-            streams = [site.client.stream("GET", url) for _ in range(40)]
-            answers = [await stream.__aenter__() for stream in streams]
-            segment = await site.get("video/480p/4.m4s")
-            assert segment.content == objects["video/480p/4.m4s"]
-            contents = await asyncio.gather(*(answer.aread() for answer in answers))
-            for stream in streams:
-                await stream.__aexit__(None, None, None)
+        size = int((await site.client.head(f"{site.prefix}/{FILE}")).headers["content-length"])
+        connections = [await unhurried(site.program.port) for _ in range(40)]
+        for _, writer in connections:
+            writer.write(f"GET {site.prefix}/{FILE} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
+        for reader, _ in connections:
+            assert b" 200 " in await reader.readuntil(b"\r\n\r\n")
+        segment = await site.get("video/480p/4.m4s")
+        assert segment.content == objects["video/480p/4.m4s"]
+        contents = await asyncio.gather(*(reader.readexactly(size) for reader, _ in connections))
+        for _, writer in connections:
+            writer.close()
         assert len(set(contents)) == 1
         assert contents[0].endswith(objects["audio/main/4.m4s"])

@@ -85,6 +85,7 @@ class DownloadFeeds:
             pass
         except (StoreUnavailableError, OSError) as error:
             log.warning("a download is broken off", error=repr(error)[:200])
+            await pipe.opened()
 
     async def _write(self, pipe: Pipe, piece: Piece) -> None:
         if isinstance(piece, bytes):

@@ -24,6 +24,9 @@ read, so the server has opened the pipe."""
 STALLED_S = 40.0
 """A pipe that takes nothing for so long has no reader; longer than the server's own limit."""
 
+OPENED_S = 2.0
+"""How long the server may take to open a pipe that is to be closed early."""
+
 
 class FileThreads:
     """How many of the server's file threads pipes may keep waiting; some are left for files."""
@@ -96,6 +99,18 @@ class Pipe:
                 self._source = source
             most = min(end, part.end) - position
             position += await self._splice(position, most, on_disk=isinstance(source, StoredFile))
+
+    async def opened(self) -> None:
+        """Return when the server has its end, in `OPENED_S` at most.
+
+        A pipe that was closed before is answered with 404, which caches may keep; one that ends too
+        early breaks the connection off.
+        """
+        loop = asyncio.get_running_loop()
+        until = loop.time() + OPENED_S
+        while self._reader is not None and loop.time() < until:
+            await asyncio.sleep(0.01)
+            self._count(0)
 
     def close(self) -> None:
         """Unlink first: opening a pipe that nobody writes to would keep a thread for ever."""
