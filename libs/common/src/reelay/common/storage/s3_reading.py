@@ -13,6 +13,8 @@ from reelay.common.storage.s3_requests import Bucket, s3_errors
 
 BLOCK_BYTES = 256 * 1024
 """What one step yields at most."""
+FIRST_BYTES = 32 * 1024
+"""What the first one does: somebody may wait for the first bytes, and they come before the rest."""
 RESUMPTIONS = 4
 """How often in a row, without a byte in between, a connection may break."""
 
@@ -22,16 +24,16 @@ def read_range(bucket: Bucket, key: str, start: int, end: int | None) -> Generat
 
     After a break the rest is asked for on condition that the object is the same (`If-Match`).
     """
-    etag, broken = "", 0
+    etag, broken, size = "", 0, FIRST_BYTES
     while True:
         response = _open(bucket, key, start, end, etag)
         if response is None:
             return
         etag = response.headers.get("ETag", "")
         try:
-            while block := response.read(BLOCK_BYTES):
+            while block := response.read(size):
                 start += len(block)
-                broken = 0
+                broken, size = 0, BLOCK_BYTES
                 yield block
             return
         except (HTTPError, OSError) as error:

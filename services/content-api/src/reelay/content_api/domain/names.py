@@ -45,6 +45,9 @@ class ContentName:
     etag: str = field(init=False, compare=False)
     """A strong entity tag (RFC 9110, section 8.8.3): bytes under a path never change."""
 
+    def __hash__(self) -> int:
+        return hash(self.key)  # a string remembers its own
+
     def __post_init__(self) -> None:
         digest = hashlib.sha256(f"{self.package_id}/{self.path}".encode()).hexdigest()
         object.__setattr__(self, "key", f"packages/{self.package_id}/{self.path}")

@@ -59,18 +59,18 @@ class Application:
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answer one request. `scope.path` was percent-decoded once, by Granian."""
-        if not scope.path.startswith(CONTENT_PREFIX):
+        path, method = scope.path, scope.method  # Granian makes them anew each time they are read
+        if not path.startswith(CONTENT_PREFIX):
             await self._other(scope, proto)
-        elif scope.method == "OPTIONS":
+        elif method == "OPTIONS":
             proto.response_empty(204, PREFLIGHT)
-        elif scope.method not in SAFE_METHODS:
+        elif method not in SAFE_METHODS:
             count(_send_not_allowed(proto))
         else:
-            count(await self._content(scope, proto))
+            count(await self._content(scope, proto, path, reading=method == "GET"))
 
-    async def _content(self, scope: Scope, proto: HTTPProtocol) -> int:
-        reading = scope.method == "GET"
-        path, token = split_token(scope.path)
+    async def _content(self, scope: Scope, proto: HTTPProtocol, path: str, *, reading: bool) -> int:
+        path, token = split_token(path)
         if token is not None:
             proto = Confidential(proto)
         try:
