@@ -21,6 +21,7 @@ from granian.server.embed import Server
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
@@ -68,6 +69,7 @@ def create_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(OperationalError, _on_outage)
     app.add_exception_handler(InterfaceError, _on_outage)
+    app.add_exception_handler(NoConnectionFreeError, _on_outage)
     app.add_exception_handler(Exception, _on_bug)
 
     @app.api_route("/healthz", methods=READING, include_in_schema=False)
