@@ -21,6 +21,8 @@ from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program
 from reelay.common.tokens import TokenSigner
 
+from ..segments import film as tracks_of_a_film
+from ..segments import index, package
 from .conftest import Site
 
 pytestmark = pytest.mark.integration
@@ -364,3 +366,22 @@ async def test_removed_package_leaves_no_copy_behind(
         await site.plan()
         await site.put(SEGMENT, b"other bytes")
         assert (await site.get(SEGMENT)).content == b"other bytes"
+
+
+async def test_files_put_together_of_a_private_package_need_its_token(film: Film) -> None:
+    objects = package(tracks_of_a_film()[1:])
+    # Another package than the film's own, whose plan the store keeps.
+    film.site.package = f"{uuid4().hex}{uuid4().hex}"
+    for path, data in {**objects, "index.json": index(objects)}.items():
+        await film.site.put(path, data)
+    paths = [f"downloads/480p{end}" for end in (".mp4", ".m3u8", "/video.m3u8")]
+    assert [await film.status(None, path) for path in paths] == [200, 200, 200]
+    await film.tell(Access.TOKEN, film.id)
+    async with asyncio.timeout(30):
+        while await film.status(None, paths[0]) == 200:  # noqa: ASYNC110 (told by the broker)
+            await asyncio.sleep(0.05)
+    assert [await film.status(None, path) for path in paths] == [404, 404, 404]
+    answers = [await film.get(film.token(), path) for path in paths]
+    assert [answer.status_code for answer in answers] == [200, 200, 200]
+    assert answers[0].content.endswith(objects["audio/main/4.m4s"])
+    assert "public" not in answers[0].headers["cache-control"]

@@ -12,6 +12,8 @@ from reelay.content_api.entrypoints.delivery import Delivery
 from reelay.content_api.entrypoints.protocol import Fields, Headers, HTTPProtocol
 from reelay.content_api.entrypoints.responses import part_fields, send_part, whole_fields
 
+Made = Assembled | StoredFile
+
 
 class TooManyDownloadsError(TransientError):
     """Too many downloads are under way; ask again soon."""
@@ -28,11 +30,14 @@ class Downloading:
         self._feeds = feeds
         self._delivery = delivery
 
+    async def fetch(self, name: ContentName) -> Made:
+        """Return what is to be sent; see Downloads."""
+        return await self._downloads.fetch(name)
+
     async def send(
-        self, proto: HTTPProtocol, headers: Headers, name: ContentName, *, body: bool
+        self, proto: HTTPProtocol, headers: Headers, name: ContentName, file: Made, *, body: bool
     ) -> int:
-        """Answer a request; return the status. Raises what Downloads does, before an answer."""
-        file = await self._downloads.fetch(name)
+        """Answer a request; return the status."""
         if isinstance(file, StoredFile):
             return await self._delivery.send(proto, headers, name, file, body=body)
         asked = answered(proto, headers, name, file.size_bytes, body=body)

@@ -1,8 +1,9 @@
 """The HTTP side: a raw RSGI application, because this is the path of every byte that is watched."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from http import HTTPStatus
+from typing import TypeVar
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -35,6 +36,8 @@ from reelay.content_api.waiting import Visitor
 
 SAFE_METHODS = ("GET", "HEAD")
 HEALTH = ("/healthz", "/readyz", "/metrics")
+
+T = TypeVar("T")
 
 log = structlog.get_logger()
 
@@ -82,9 +85,12 @@ class Application:
             file: Found | None = self._library.at_hand(name)
             if file is None:
                 if name.path.startswith(DOWNLOADS):
-                    return await self._downloading.send(proto, scope.headers, name, body=reading)
+                    made = await self._judged(self._downloading.fetch(name), name, token)
+                    return await self._downloading.send(
+                        proto, scope.headers, name, made, body=reading
+                    )
                 who = Visitor(viewer_of(scope), proto.client_disconnect) if reading else None
-                file = await self._fetch(name, token, who)
+                file = await self._judged(self._library.fetch(name, who), name, token)
             return await self._delivery.send(proto, scope.headers, name, file, body=reading)
         except ReelayError as error:
             later = error.status == HTTPStatus.SERVICE_UNAVAILABLE
@@ -103,10 +109,10 @@ class Application:
             detail = "Something went wrong on our side; the log says what."
             return send_problem(proto, 500, detail, body=reading)
 
-    async def _fetch(self, name: ContentName, token: str | None, who: Visitor | None) -> Found:
-        """Fetch an object that is not at hand; whoever had to wait is judged by what holds then."""
+    async def _judged(self, waiting: Awaitable[T], name: ContentName, token: str | None) -> T:
+        """Wait for what is not at hand; whoever had to wait is judged by what holds then."""
         try:
-            return await self._library.fetch(name, who)
+            return await waiting
         finally:
             if not self._admission.is_open(name.package_id):
                 # What this raises counts, instead of an object or that it did not come.
