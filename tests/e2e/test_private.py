@@ -76,8 +76,13 @@ def test_private_video_plays_with_its_token_alone(tmp_path: Path, media: Media) 
         playback = owner.video(video_id)["playback"]
         for kind in ("hls", "dash"):
             assert read_all_numbers(instance.url + playback[kind], 1) == [list(range(150))]
-        private = httpx.get(instance.url + playback["hls"])
-        assert private.headers["cache-control"].startswith("private,")
+        file = "downloads/180p.mp4"
+        assert httpx.get(plain.replace("master.m3u8", file)).status_code == 404
+        below = (instance.url + playback["hls"]).removesuffix("master.m3u8")
+        for path in ("master.m3u8", file):
+            private = httpx.get(below + path)
+            assert private.status_code == 200
+            assert private.headers["cache-control"].startswith("private,")
         tokens_are_bound(owner, video_id, media)
         changes_are_heard(owner, video_id)
         sharing_keeps_it_open_and_deletion_closes_it(owner, video_id, first)
