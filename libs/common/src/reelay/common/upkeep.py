@@ -1,55 +1,30 @@
-"""What collecting and verifying have in common in every service: turns, findings, and answers.
+"""What collecting and verifying have in common in every service: turns and findings.
 
 A collection removes what nothing needs any more (`reelay gc`), a verification compares what is
-stored with what was promised (`reelay verify`). Either is asked for over HTTP by an administrator
-and answers one JSON object a line, the last of which is `{"kind": "end", …}`: an answer without it
-was cut short.
+stored with what was promised (`reelay verify`).
 """
 
 import asyncio
-import json
-from collections.abc import AsyncGenerator, AsyncIterator
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Protocol
 
 import sqlalchemy as sa
 import structlog
-from pydantic import BaseModel, Field
 from sqlalchemy.ext.asyncio import AsyncConnection
-from starlette.responses import StreamingResponse
 
 from reelay.common.database import Database
 from reelay.common.errors import ConflictError, ReelayError
 
 LOCK = {"key": 0x636F6C6C656374}  # 'collect'
-MAX_GRACE_S = 10 * 365 * 86400.0
 
 log = structlog.get_logger()
 
 
 class CollectionRunningError(ConflictError):
     """A collection is under way; two at a time would only be in each other's way."""
-
-
-class CollectionOrder(BaseModel):
-    """What to collect."""
-
-    dry_run: bool = Field(default=False, description="only say what would be removed")
-    grace_s: float | None = Field(
-        default=None,
-        ge=0,
-        le=MAX_GRACE_S,
-        description="spare what was needed, or stored, so recently; else as the service is set",
-    )
-
-
-class VerificationOrder(BaseModel):
-    """What to verify."""
-
-    names: list[str] = Field(default_factory=list, description="package or asset ids; none: all")
-    repair: bool = Field(default=False, description="make damaged objects again")
 
 
 @dataclass(frozen=True)
@@ -88,6 +63,40 @@ class Verdict:
     """What is done about it: `restored`, `encoding`, `replaced`, or why nothing can be done."""
 
 
+class Collects(Protocol):
+    """A service's way to remove what nothing needs."""
+
+    def collect(
+        self, grace_s: float | None = None, *, dry_run: bool = False
+    ) -> AsyncGenerator[Removal]:
+        """Remove what was not needed for the grace period; yield each.
+
+        Raises CollectionRunningError.
+        """
+        ...
+
+
+class Verifies(Protocol):
+    """A service's way to compare what it stored with what it promised."""
+
+    def verify(self, names: Sequence[str] = (), *, repair: bool = False) -> AsyncGenerator[Verdict]:
+        """Yield a verdict on everything, or on what is named; damaged or not."""
+        ...
+
+
+async def collect_for_ever(collecting: Collects, interval_s: float) -> None:
+    """Collect again and again; of several replicas one does."""
+    while True:
+        await asyncio.sleep(interval_s)
+        try:
+            async for removal in collecting.collect():
+                log.info("collected", kind=removal.kind, name=removal.name)
+        except CollectionRunningError:
+            continue
+        except (ReelayError, sa.exc.SQLAlchemyError, OSError) as error:
+            log.warning("collection waits", error=repr(error)[:300])
+
+
 @asynccontextmanager
 async def collecting_alone(database: Database) -> AsyncIterator[None]:
     """Be the one replica that collects; raises CollectionRunningError when another does.
@@ -121,37 +130,3 @@ async def _release(connection: AsyncConnection) -> None:
 def time_ago(age_s: float) -> datetime:
     """Return the time so many seconds ago."""
     return datetime.now(UTC) - timedelta(seconds=age_s)
-
-
-async def answer_lines(findings: AsyncGenerator[Removal | Verdict]) -> StreamingResponse:
-    """Return findings as they come, one JSON object a line (`application/x-ndjson`).
-
-    What goes wrong before the first of them is raised, and so becomes a problem document.
-    """
-    first = await anext(findings, None)
-    headers = {"cache-control": "no-store"}
-    return StreamingResponse(
-        _lines(first, findings), media_type="application/x-ndjson", headers=headers
-    )
-
-
-async def _lines(
-    first: Removal | Verdict | None, findings: AsyncGenerator[Removal | Verdict]
-) -> AsyncIterator[str]:
-    last: dict[str, Any] = {"kind": "end"}
-    async with aclosing(findings):
-        try:
-            if first is not None:
-                yield _line(first)
-            async for finding in findings:
-                yield _line(finding)
-        except ReelayError as error:  # the status is sent already; the last line says it
-            last |= {"error": error.detail}
-        except (sa.exc.SQLAlchemyError, OSError) as error:
-            log.warning("cut short", error=repr(error)[:300])
-            last |= {"error": "A server that this service needs does not answer; try again."}
-    yield json.dumps(last) + "\n"
-
-
-def _line(finding: Removal | Verdict) -> str:
-    return json.dumps(asdict(finding)) + "\n"

@@ -13,6 +13,8 @@ from reelay.common.service import background
 from reelay.common.storage import open_store
 from reelay.common.streams import fact_consumer
 from reelay.common.tokens import TokenVerifier
+from reelay.common.upkeep import collect_for_ever
+from reelay.common.upkeep_http import upkeep_router
 from reelay.packager.adapters.ffprobe import FFprobe
 from reelay.packager.adapters.process import run_program
 from reelay.packager.adapters.shaka import ShakaPackager
@@ -23,7 +25,6 @@ from reelay.packager.collecting import Collecting
 from reelay.packager.demanding import Demanding
 from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.demand import DemandBoard
-from reelay.packager.endpoints import upkeep_router
 from reelay.packager.packaging import Packaging
 from reelay.packager.planning import Planning
 from reelay.packager.repairing import Repairing
@@ -71,11 +72,9 @@ async def main(settings: PackagerSettings) -> None:
         "packager",
         {"database": database.check, "broker": messaging.check, "store": store.check},
     )
-    app.include_router(
-        upkeep_router(
-            TokenVerifier(store).verify_header, collecting, Verifying(outbox, store, repairing)
-        )
-    )
+    verify_header = TokenVerifier(store).verify_header
+    verifying = Verifying(outbox, store, repairing)
+    app.include_router(upkeep_router("/api/v1/packages", verify_header, collecting, verifying))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
         await messaging.start()
@@ -87,7 +86,7 @@ async def main(settings: PackagerSettings) -> None:
                 packaging.run(),
                 upkeep.run(),
                 demanding.run(),
-                collecting.run(settings.gc_interval_s),
+                collect_for_ever(collecting, settings.gc_interval_s),
             )
         )
         await serve(app, settings.host, settings.port)

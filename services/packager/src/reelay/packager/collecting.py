@@ -4,27 +4,20 @@ Every removal is decided anew in a transaction that holds the name of what is re
 does, so that neither a second collection nor a video that comes meanwhile is in danger.
 """
 
-import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from itertools import groupby
 from uuid import UUID
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
-
 from reelay.common.database import Database
-from reelay.common.errors import ReelayError
 from reelay.common.outbox import Outbox
 from reelay.common.storage import ObjectInfo, ObjectStore
-from reelay.common.upkeep import CollectionRunningError, Removal, collecting_alone, time_ago
+from reelay.common.upkeep import Removal, collecting_alone, time_ago
 from reelay.packager.adapters import references, repository
 from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.removing import Removed, finish_removal, objects_of
 
 UPLOADS = "uploads"
 """Folder below `staging/` that belongs to the upload service."""
-
-log = structlog.get_logger()
 
 
 class Collecting:
@@ -37,18 +30,6 @@ class Collecting:
         self._outbox = outbox
         self._store = store
         self._grace_s = grace_s
-
-    async def run(self, interval_s: float) -> None:
-        """Collect for ever; of several replicas one does."""
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                async for removal in self.collect():
-                    log.info("collected", kind=removal.kind, name=removal.name)
-            except CollectionRunningError:
-                continue
-            except (ReelayError, SQLAlchemyError, OSError) as error:
-                log.warning("collection waits", error=repr(error)[:300])
 
     async def collect(
         self, grace_s: float | None = None, *, dry_run: bool = False

@@ -14,6 +14,8 @@ from reelay.common.storage import ObjectStore, open_store
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.storage.signed_http import signed_router
 from reelay.common.tokens import TokenVerifier
+from reelay.common.upkeep import collect_for_ever
+from reelay.common.upkeep_http import upkeep_router
 from reelay.upload.adapters import wanted
 from reelay.upload.adapters.announcements import PostgresAnnouncements
 from reelay.upload.adapters.drafts import PostgresDrafts
@@ -33,7 +35,6 @@ from reelay.upload.entrypoints.http import UploadEndpoints, add_uploads
 from reelay.upload.entrypoints.imports import imports_router
 from reelay.upload.entrypoints.presigned import presigned_router
 from reelay.upload.entrypoints.signed import collector
-from reelay.upload.entrypoints.upkeep import upkeep_router
 from reelay.upload.handlers.collecting import Collecting
 from reelay.upload.handlers.completion import Completion
 from reelay.upload.handlers.creation import Creation
@@ -94,7 +95,7 @@ async def main(settings: UploadSettings) -> None:
             background(
                 outbox.run(),
                 sweeping.run(),
-                collecting.run(settings.gc_interval_s),
+                collect_for_ever(collecting, settings.gc_interval_s),
                 imports.run(),
                 _let_go_at_the_end(holding, imports),
             )
@@ -145,7 +146,8 @@ def add_upkeep(
     sources = PostgresSources(database)
     collecting = Collecting(database, sources, store, settings.gc_grace_s)
     verify_header = TokenVerifier(store).verify_header
-    app.include_router(upkeep_router(verify_header, collecting, Verifying(sources, store)))
+    verifying = Verifying(sources, store)
+    app.include_router(upkeep_router("/api/v1/sources", verify_header, collecting, verifying))
     return collecting
 
 

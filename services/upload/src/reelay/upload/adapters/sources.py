@@ -1,6 +1,6 @@
 """Which source objects are needed, by the rows of uploads and the deletions of videos."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from uuid import UUID
@@ -46,7 +46,7 @@ class PostgresSources:
             await session.execute(mine.with_for_update())
             yield await _is_needed(session, key)
 
-    async def assets(self, names: list[str]) -> list[Asset]:
+    async def assets(self, names: Sequence[str]) -> list[Asset]:
         """Return the assets (of those named) whose sources are needed, in order of their ids."""
         query = sa.select(ASSETS).order_by(ASSETS.c.asset_id)
         if names:

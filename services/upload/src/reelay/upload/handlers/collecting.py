@@ -4,23 +4,16 @@ The mark is an object `marks/<name of the source>`, whose age is the time that t
 been needed. Killed anywhere, a collection leaves a mark too many or too few, and no harm.
 """
 
-import asyncio
 import time
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 
-import structlog
-from sqlalchemy.exc import SQLAlchemyError
-
 from reelay.common.database import Database
-from reelay.common.errors import ReelayError
 from reelay.common.storage.port import ObjectInfo, ObjectMissingError, ObjectStore
-from reelay.common.upkeep import CollectionRunningError, Removal, collecting_alone
+from reelay.common.upkeep import Removal, collecting_alone
 from reelay.upload.adapters.sources import PREFIX, PostgresSources
 
 MARKS = "marks/"
-
-log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
@@ -31,18 +24,6 @@ class Collecting:
     sources: PostgresSources
     store: ObjectStore
     grace_s: float
-
-    async def run(self, interval_s: float) -> None:
-        """Collect for ever; of several replicas one does."""
-        while True:
-            await asyncio.sleep(interval_s)
-            try:
-                async for removal in self.collect():
-                    log.info("collected", name=removal.name)
-            except CollectionRunningError:
-                continue
-            except (ReelayError, SQLAlchemyError, OSError) as error:
-                log.warning("collection waits", error=repr(error)[:300])
 
     async def collect(
         self, grace_s: float | None = None, *, dry_run: bool = False

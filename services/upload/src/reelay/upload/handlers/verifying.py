@@ -1,6 +1,6 @@
 """Recomputes the identity of sources from the bytes in the store (DESIGN, decision 1)."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 
 from reelay.common.storage import ObjectMissingError, ObjectStore, composite_digest
@@ -17,7 +17,9 @@ class Verifying:
     sources: PostgresSources
     store: ObjectStore
 
-    async def verify(self, names: list[str], *, repair: bool = False) -> AsyncGenerator[Verdict]:
+    async def verify(
+        self, names: Sequence[str] = (), *, repair: bool = False
+    ) -> AsyncGenerator[Verdict]:
         """Yield a verdict on the source of each asset (of those named), damaged or not."""
         for asset in await self.sources.assets(names):
             problem = await self._problem(asset)
