@@ -62,7 +62,6 @@ class BadLine:
         self._action: Callable[[], Awaitable[None]] | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._server: asyncio.Server | None = None
-        self.acted = False
 
     def at(self, passed_bytes: int, action: Callable[[], Awaitable[None]]) -> None:
         """Do this once when the client has sent so many bytes from now on."""
