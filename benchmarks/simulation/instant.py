@@ -22,10 +22,10 @@ from reelay.packager.domain.window import ladder_window
 
 BATCH = 16
 """Segments that the packager gives to one call at most (reelay.packager.packaging)."""
-LINGER_S = 1.0
+LINGER_S = 0.5
 """How long the packager lets ladder segments wait for each other (reelay.packager.packaging)."""
 OPENING_S = 8
-"""Length of the opening chunk that was measured."""
+"""Length of the opening lane's chunk that `calibrate` measures."""
 
 
 @dataclass
@@ -47,7 +47,9 @@ class Instant:
     def __post_init__(self) -> None:
         self.fleet = Fleet(self.env, self.encoders)
         self.ledger = Ledger(self.day_s)
-        self.turns = Turns(lambda who, on: self.ledger.note_waiting(who, on, self.env.now))
+        self.turns = Turns(
+            self.encoders, lambda who, on: self.ledger.note_waiting(who, on, self.env.now)
+        )
         self.viewing = Viewing(self.env, self.waits, self.encoders, self.send, self._check_end)
         self._window = ladder_window(self.encoders)
         self._chance = random.Random(f"{self.seed} failures and packaging")
@@ -111,7 +113,8 @@ class Instant:
         """
         height, shape = package.video.height, package.shape
         if chunk.lane == Lane.LADDER:
-            whole_s = self.times.chunk_s(height, shape.lowest, chunk, shape.seconds(chunk))
+            seconds = shape.seconds(chunk)
+            whole_s = self.times.chunk_s(height, shape.lowest, chunk.renditions, seconds)
             return [(whole_s, chunk)]
         source = self.times.sources[height]
         begin_s, rate = source.fixed_s, source.rate(chunk.renditions, shape.lowest)

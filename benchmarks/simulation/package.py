@@ -6,8 +6,9 @@ from functools import cache, cached_property
 
 from benchmarks.simulation.workload import Video
 from reelay.common.commands import Lane
-from reelay.packager.domain.chunks import Chunk, chunk_cost, ladder_chunk, merge, whole
+from reelay.packager.domain.chunks import Chunk, chunk_cost, merge, whole
 from reelay.packager.domain.demand import FOCUS_S
+from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Plan, make_plan
 from reelay.packager.domain.source import AudioFacts, SourceFacts, VideoFacts
 
@@ -95,12 +96,11 @@ class Package:
     playable_s: float | None = None
     ready_s: float | None = None
 
-    def next_ladder_chunk(self, now_s: float) -> Chunk | None:
+    def next_ladder_chunk(self, now_s: float, encoders: int) -> Chunk | None:
         """Return the ladder's next chunk: where viewers are, or the earliest."""
         number, heard_s = self.focus
-        return ladder_chunk(
-            self.shape.plan, self.taken, number if number and now_s - heard_s <= FOCUS_S else 1
-        )
+        focus = number if number and now_s - heard_s <= FOCUS_S else 1
+        return ladder_chunk(self.shape.plan, self.taken, focus, encoders)
 
     def take(self, chunk: Chunk) -> None:
         """Note that a chunk is under way."""

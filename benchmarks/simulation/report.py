@@ -83,7 +83,7 @@ def measured_table(times: ServiceTimes) -> list[str]:
     """Return the measured service times."""
     rows: list[tuple[str, Callable[[int], float]]] = [
         ("opening: first segment and sound", lambda h: times.sources[h].first_segment_s),
-        ("opening: all of its 8 s", lambda h: times.sources[h].opening_s),
+        ("opening lane: the first 8 s", lambda h: times.sources[h].opening_s),
         ("before the first frame of another chunk", lambda h: times.sources[h].fixed_s),
         ("16 s of the whole ladder", lambda h: times.file_s(h, 16)),
         ("4 s of the lowest rung", lambda h: times.sources[h].fixed_s

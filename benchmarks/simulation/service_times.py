@@ -5,9 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from reelay.common.commands import Lane
-from reelay.packager.domain.chunks import Chunk
-
 MEASURED = Path(__file__).parent / "service_times.json"
 
 
@@ -18,7 +15,7 @@ class SourceTimes:
     first_segment_s: float
     """From the start of the opening chunk until its first segment and sound are whole."""
     opening_s: float
-    """The whole opening chunk: 8 s of the lowest rung and the sound."""
+    """A chunk of the opening lane: the first 8 s of the lowest rung and the sound."""
     fixed_s: float
     """What every other chunk costs before its first frame: start, seek, pre-roll."""
     decode_rate: float
@@ -60,12 +57,10 @@ class ServiceTimes:
         """Return the length of one call, in seconds."""
         return self.packaging_call_s + segments * self.packaging_segment_s
 
-    def chunk_s(self, height: int, lowest: str, chunk: Chunk, seconds: float) -> float:
+    def chunk_s(self, height: int, lowest: str, renditions: Sequence[str], seconds: float) -> float:
         """Return how long an encoder works on a chunk of so many seconds of average pictures."""
         source = self.sources[height]
-        if chunk.lane == Lane.OPENING and chunk.first == 1:
-            return source.opening_s
-        return source.fixed_s + seconds * source.rate(chunk.renditions, lowest)
+        return source.fixed_s + seconds * source.rate(renditions, lowest)
 
     def file_s(self, height: int, seconds: float) -> float:
         """Return how long one encoder needs for the whole ladder of a whole file, in one go."""

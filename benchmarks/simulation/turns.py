@@ -33,7 +33,12 @@ class _Owner:
 class Turns:
     """Packages with something to dispatch, and whose turn it is."""
 
-    def __init__(self, backlog: Callable[[int, bool], None] = lambda owner, begins: None) -> None:
+    def __init__(
+        self,
+        encoders: int = 1,
+        backlog: Callable[[int, bool], None] = lambda owner, begins: None,
+    ) -> None:
+        self._encoders = encoders
         self._owners: dict[int, _Owner] = {}
         self._heap: list[tuple[tuple[float, float, float], int, int]] = []
         self._entries = 0
@@ -62,7 +67,7 @@ class Turns:
         """Return the chunk whose turn it is, and mark it as under way; None when there is none."""
         while (owner := self._first()) is not None:
             package = owner.hungry[0][-1]
-            chunk = package.next_ladder_chunk(now_s)
+            chunk = package.next_ladder_chunk(now_s, self._encoders)
             if chunk is not None:
                 self._round = max(self._round, owner.time)
                 cost = package.cost(chunk)

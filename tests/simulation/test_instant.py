@@ -5,11 +5,10 @@ from collections.abc import Sequence
 import pytest
 
 from benchmarks.simulation.fleet import LANES
-from benchmarks.simulation.instant import Instant
+from benchmarks.simulation.instant import OPENING_S, Instant
 from benchmarks.simulation.package import shape
 from benchmarks.simulation.workload import Video, Viewer, a_day
 from reelay.common.commands import Lane
-from reelay.packager.domain.chunks import LADDER_SEGMENTS
 from tests.simulation.days import CALL_S, LADDER_CHUNK_S, SOURCE, TIMES, day, package_of, video
 
 LADDER = LANES.index(Lane.LADDER)
@@ -40,14 +39,13 @@ def test_every_promised_segment_is_stored_although_encoders_die() -> None:
 
 def test_encoders_do_all_the_work_and_nothing_else() -> None:
     videos = [video(n, owner=n, segments=3 + 4 * 10) for n in range(6)]
-    simulated = day(videos, 3)
+    simulated = day(videos, 1)
     simulated.run()
-    opening_s = SOURCE.opening_s
-    # 40 steady segments: one goes with the opening, full chunks and a rest are the ladder's, and
-    # the upper rungs of the opening's 8 s.
-    full, rest = divmod(39, LADDER_SEGMENTS)
-    upper_rate = SOURCE.ladder_rate - SOURCE.lowest_rate + SOURCE.decode_rate
-    ladder_s = full * LADDER_CHUNK_S + (1 + 4 * rest * 2.0) + (1 + 8 * upper_rate)
+    rate = (SOURCE.opening_s - SOURCE.first_segment_s) / (OPENING_S - 1)
+    opening_s = SOURCE.first_segment_s + 3 * rate
+    # The ramp (4 s), with whose upper rungs the lowest is made once more, and 40 steady segments:
+    # two chunks of the longest, and the rest.
+    ladder_s = 3 * SOURCE.fixed_s + (4 + 4 * 40) * SOURCE.ladder_rate
     assert simulated.fleet.busy_s == pytest.approx(6 * (opening_s + ladder_s))
 
 

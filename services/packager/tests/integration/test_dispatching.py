@@ -60,7 +60,7 @@ async def test_owner_with_one_clip_is_not_behind_one_with_a_hundred_films(house:
 
 async def test_films_of_two_owners_share_the_encoders_evenly(house: House) -> None:
     for owner in ("a", "a", "a", "b"):
-        await house.add(owner, seconds=400)
+        await house.add(owner, seconds=2000)
     queue = on(Lane.LADDER, await house.work())
     served = {"a": 0, "b": 0}
     async with house.database.transaction() as session:

@@ -24,13 +24,13 @@ from reelay.packager.domain.chunks import (
     Chunk,
     ahead_chunk,
     chunk_cost,
-    ladder_chunk,
     merge,
     ondemand_chunk,
     opening_chunk,
 )
 from reelay.packager.domain.demand import DemandBoard, Wanted
 from reelay.packager.domain.fairness import Contender, in_turn, joining_time
+from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Plan, Rendition
 from reelay.packager.domain.tasks import encode_task
 from reelay.packager.domain.window import ladder_window, ondemand_window
@@ -223,7 +223,8 @@ class Dispatcher:
 
     async def _fill_window(self, work: _Work) -> None:
         """Announce ladder chunks, turn by turn, until the window is full."""
-        free = ladder_window(self._census.count()) - work.count(Lane.LADDER)
+        encoders = self._census.count()
+        free = ladder_window(encoders) - work.count(Lane.LADDER)
         if free <= 0 or not work.packages:
             return
         session = work.tx.session
@@ -235,7 +236,7 @@ class Dispatcher:
             owner_id = work.packages[package_id].owner_id
             focus = self._board.focus(package_id, time.monotonic())
             plan = work.plan(package_id)
-            chunk = ladder_chunk(plan, work.taken(package_id), focus or 1)
+            chunk = ladder_chunk(plan, work.taken(package_id), focus or 1, encoders)
             if chunk is None:
                 hungry.remove(package_id)
                 continue

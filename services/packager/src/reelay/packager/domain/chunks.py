@@ -5,20 +5,20 @@ from dataclasses import dataclass
 
 from reelay.common.commands import Lane
 from reelay.packager.domain.plan import Plan, Rendition
+from reelay.packager.domain.timeline import RAMP
 
-OPENING_SEGMENTS = 4
-"""The ramp and one steady segment: 8 s of the lowest rung and the audio."""
+OPENING_SEGMENTS = len(RAMP)
+"""The ramp: 4 s of the lowest rung and the audio, in which a player that is there has long asked
+for more (docs/decisions/0007)."""
 
 AHEAD_SEGMENTS = 4
 """How far the lowest rung is made ahead of a viewer who came to where nothing is: 16 s."""
 
 DECODE_SHARE = 0.4
 AUDIO_COST = 0.02
-"""Cost of decoding a pixel and of a second of sound, in terms of encoding a 1080p pixel."""
-
-LADDER_SEGMENTS = 8
-"""Segments of a ladder chunk: 32 s, so that starting FFmpeg and decoding from the keyframe before
-the chunk cost little (with keyframes every 5 s, 16 s chunks cost 3 % of a ladder more)."""
+PIXELS = 1920 * 1080
+"""Cost of decoding a pixel and of a second of sound, in terms of encoding a 1080p pixel; the pixels
+of such a picture."""
 
 
 @dataclass(frozen=True)
@@ -95,55 +95,18 @@ def chunk_cost(plan: Plan, chunk: Chunk) -> float:
     """Return what a chunk costs, in seconds of 1080p encoding: decoded once, encoded per rung."""
     spans = plan.timeline.video()[chunk.first - 1 : chunk.last]
     seconds = float(sum(span.frames for span in spans) / plan.timeline.rate)
-    rungs = [rung for r in chunk.renditions if (rung := plan.rendition(r).rung)]
+    chosen = [plan.rendition(name) for name in chunk.renditions]
+    decoding = decode_cost(plan) if any(r.rung for r in chosen) else 0.0
+    return seconds * (AUDIO_COST + decoding + sum(map(encode_cost, chosen)))
+
+
+def decode_cost(plan: Plan) -> float:
+    """Return what a second of decoding costs, in seconds of 1080p encoding."""
     video = plan.source.video
-    pixels = sum(rung.width * rung.height for rung in rungs)
-    if video is not None and rungs:
-        pixels += round(DECODE_SHARE * video.width * video.height)
-    return seconds * (AUDIO_COST + pixels / (1920 * 1080))
+    return DECODE_SHARE * video.width * video.height / PIXELS if video else 0.0
 
 
-def ladder_chunk(plan: Plan, taken: Mapping[str, int], focus: int = 1) -> Chunk | None:
-    """Return the first chunk from segment `focus` on that nobody makes, then from the beginning.
-
-    None when there is none. All its renditions lack all its segments, and share one provider.
-    """
-    lacking = {r.name: whole(r) & ~taken.get(r.name, 0) for r in plan.renditions}
-    ahead = {name: bits >> (focus - 1) << (focus - 1) for name, bits in lacking.items()}
-    missing = ahead if any(ahead.values()) else lacking
-    providers = dict.fromkeys(r.provider for r in plan.renditions)
-    candidates = [
-        chunk
-        for provider in providers
-        if (chunk := _earliest([r for r in plan.renditions if r.provider == provider], missing))
-    ]
-    return min(candidates, key=lambda chunk: chunk.first, default=None)
-
-
-def _earliest(renditions: list[Rendition], missing: Mapping[str, int]) -> Chunk | None:
-    union = 0
-    for rendition in renditions:
-        union |= missing[rendition.name]
-    if not union:
-        return None
-    first = (union & -union).bit_length()
-    chosen = tuple(r for r in renditions if missing[r.name] >> (first - 1) & 1)
-    last = first
-    while last - first + 1 < LADDER_SEGMENTS and _same(chosen, renditions, missing, last + 1):
-        last += 1
-    return Chunk(Lane.LADDER, renditions[0].provider, tuple(r.name for r in chosen), first, last)
-
-
-def _same(
-    chosen: tuple[Rendition, ...],
-    renditions: list[Rendition],
-    missing: Mapping[str, int],
-    number: int,
-) -> bool:
-    """Tell whether exactly the chosen renditions lack segment `number`.
-
-    Audio that has one segment less than the video ends inside the chunk.
-    """
-    lacking = {r.name for r in renditions if missing[r.name] >> (number - 1) & 1}
-    ended = {r.name for r in chosen if number > len(r.spans)}
-    return bool(lacking) and lacking | ended == {r.name for r in chosen}
+def encode_cost(rendition: Rendition) -> float:
+    """Return what encoding a second of pictures costs, in the same terms; 0 for sound."""
+    rung = rendition.rung
+    return rung.width * rung.height / PIXELS if rung else 0.0

@@ -1,0 +1,106 @@
+"""How the rest of a package is cut into chunks: few, since each begins with decoding for nothing.
+
+A chunk starts an FFmpeg, which decodes from the keyframe before its first frame: with keyframes
+every 5 s, chunks of 16 s cost 3 % of a ladder more than chunks of 32 s.
+"""
+
+from collections.abc import Mapping
+from math import ceil
+
+from reelay.common.commands import Lane
+from reelay.packager.domain.chunks import (
+    AUDIO_COST,
+    Chunk,
+    decode_cost,
+    encode_cost,
+    whole,
+)
+from reelay.packager.domain.plan import Plan
+from reelay.packager.domain.timeline import RAMP, STEADY
+
+SHARED_SEGMENTS = 8
+"""Least of a chunk, if there is as much: 32 s."""
+LONGEST_SEGMENTS = 16
+LONGEST_COST = 140.0
+"""Most of a chunk that is longer than that, in segments and in seconds of 1080p encoding: 64 s of a
+1080p ladder, so that other packages get their turn and a slow encoder keeps its time limit."""
+LOST_S = 3.0
+"""Seconds that are decoded for nothing at the start of a chunk, on average."""
+
+
+def ladder_chunk(
+    plan: Plan, taken: Mapping[str, int], focus: int = 1, encoders: int = 1
+) -> Chunk | None:
+    """Return the first chunk from segment `focus` on that nobody makes, then from the beginning.
+
+    None when there is none. Its renditions share one provider. Each lacks some of its segments;
+    those that it does not lack are made again where that costs less than another chunk. `encoders`
+    share what is missing, so that none is left with it alone.
+    """
+    lacking = {r.name: whole(r) & ~taken.get(r.name, 0) for r in plan.renditions}
+    ahead = {name: bits >> (focus - 1) << (focus - 1) for name, bits in lacking.items()}
+    missing = ahead if any(ahead.values()) else lacking
+    candidates = [
+        chunk
+        for provider in dict.fromkeys(r.provider for r in plan.renditions)
+        if (chunk := _Cut(plan, provider, missing).chunk(encoders))
+    ]
+    return min(candidates, key=lambda chunk: chunk.first, default=None)
+
+
+class _Cut:
+    """What is missing of the renditions of one provider."""
+
+    def __init__(self, plan: Plan, provider: str, missing: Mapping[str, int]) -> None:
+        self._provider = provider
+        self._renditions = [r for r in plan.renditions if r.provider == provider]
+        self._missing = missing
+        self._decode_cost = decode_cost(plan)
+
+    def chunk(self, encoders: int) -> Chunk | None:
+        """Return the earliest chunk."""
+        union = 0
+        for rendition in self._renditions:
+            union |= self._missing[rendition.name]
+        if not union:
+            return None
+        first = (union & -union).bit_length()
+        chosen, last = self._lacking(first), first
+        again = 0.0
+        for number in range(first + 1, first + self._length(union >> (first - 1), encoders)):
+            wider = chosen | self._lacking(number)
+            again += self._made_again(wider, number)
+            again += sum(self._made_again(wider - chosen, n) for n in range(first, number))
+            if again > LOST_S * self._decode_cost:
+                break
+            chosen, last = wider, number
+        names = tuple(r.name for r in self._renditions if r.name in chosen)
+        return Chunk(Lane.LADDER, self._provider, names, first, last)
+
+    def _length(self, missing: int, encoders: int) -> int:
+        """Return how many of the lowest bits a chunk takes; a rest under half as long goes along.
+
+        Only bits that are set, without a gap: where nothing is missing, nothing is made.
+        """
+        run = (~missing & (missing + 1)).bit_length() - 1
+        second = AUDIO_COST + self._decode_cost + sum(map(encode_cost, self._renditions))
+        longest = min(LONGEST_SEGMENTS, int(LONGEST_COST / second / STEADY))
+        length = max(SHARED_SEGMENTS, min(longest, ceil(run / encoders)))
+        return run if run < 1.5 * length else length
+
+    def _lacking(self, number: int) -> frozenset[str]:
+        return frozenset(
+            r.name for r in self._renditions if self._missing[r.name] >> (number - 1) & 1
+        )
+
+    def _made_again(self, names: frozenset[str], number: int) -> float:
+        """Return what is encoded of a segment although it is there, in seconds of 1080p encoding.
+
+        A rendition that has ended costs nothing: sound may have one segment less than the picture.
+        """
+        seconds = RAMP[number - 1] if number <= len(RAMP) else STEADY
+        return seconds * sum(
+            encode_cost(rendition) or AUDIO_COST
+            for rendition in self._renditions
+            if rendition.name in names - self._lacking(number) and number <= len(rendition.spans)
+        )

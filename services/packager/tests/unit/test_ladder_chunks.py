@@ -1,0 +1,106 @@
+"""Cutting the ladder: every segment is made, few twice, in few chunks."""
+
+from math import ceil
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from reelay.common.commands import Lane
+from reelay.packager.domain.chunks import Chunk, merge, opening_chunk, whole
+from reelay.packager.domain.ladder_chunks import (
+    LONGEST_SEGMENTS,
+    SHARED_SEGMENTS,
+    ladder_chunk,
+)
+from reelay.packager.domain.plan import Plan
+
+from .plans import plan
+
+EVERY = ("360p", "480p", "720p", "audio")
+
+
+def make_all(promise: Plan, stored: dict[str, int], encoders: int = 1) -> list[Chunk]:
+    """Dispatch chunks until nothing is missing."""
+    chunks = []
+    opening = opening_chunk(promise, stored)
+    if opening:
+        chunks.append(opening)
+    while chunk := ladder_chunk(promise, merge(stored, chunks), encoders=encoders):
+        chunks.append(chunk)
+        assert len(chunks) < 1000
+    return chunks
+
+
+def test_lone_encoder_makes_a_minute_at_once_with_what_the_opening_made() -> None:
+    assert make_all(plan(60), {})[1:] == [Chunk(Lane.LADDER, "software", EVERY, 1, 17)]
+
+
+def test_encoders_share_a_film_in_chunks_that_are_not_too_short() -> None:
+    assert [(c.first, c.last) for c in make_all(plan(60), {}, encoders=2)[1:]] == [(1, 9), (10, 17)]
+    assert [(c.first, c.last) for c in make_all(plan(60), {}, encoders=9)[1:]] == [(1, 8), (9, 17)]
+
+
+def test_chunks_become_shorter_towards_the_end_of_a_film() -> None:
+    lengths = [c.last - c.first + 1 for c in make_all(plan(1200), {}, encoders=4)[1:]]
+    assert lengths[0] == LONGEST_SEGMENTS
+    # What four encoders work on at the end is short, so that none has long nothing to do.
+    assert all(SHARED_SEGMENTS <= length < 1.5 * SHARED_SEGMENTS for length in lengths[-4:])
+
+
+def test_chunks_of_a_large_picture_are_no_longer_in_work() -> None:
+    [_, first, *_] = make_all(plan(1200, size=(3840, 2160)), {})
+    assert first.last - first.first + 1 == SHARED_SEGMENTS
+
+
+def test_expensive_rungs_are_not_made_again() -> None:
+    promise = plan(60)
+    stored = {"720p": 0b1111_0000}
+    made = [c for c in make_all(promise, stored) if "720p" in c.renditions]
+    assert all(not c.bits & stored["720p"] for c in made)
+
+
+def test_nothing_is_left_when_all_is_stored() -> None:
+    promise = plan()
+    assert make_all(promise, {r.name: whole(r) for r in promise.renditions}) == []
+
+
+@given(st.floats(0.1, 200), st.booleans(), st.integers(1, 20), st.data())
+def test_every_missing_segment_is_made_and_only_runs_with_something_missing(
+    seconds: float, sound: bool, encoders: int, data: st.DataObject
+) -> None:
+    promise = plan(seconds, sound=sound)
+    stored = {r.name: data.draw(st.integers(0, whole(r)), label=r.name) for r in promise.renditions}
+    there = dict(stored)
+    for chunk in make_all(promise, stored, encoders):
+        assert chunk.last - chunk.first + 1 < ceil(1.5 * LONGEST_SEGMENTS)
+        lacks = {n: chunk.bits & whole(promise.rendition(n)) & ~there[n] for n in chunk.renditions}
+        if chunk.lane == Lane.LADDER:
+            assert all(lacks.values()), "each of its renditions lacks something"
+            union = 0
+            for bits in lacks.values():
+                union |= bits
+            assert union == chunk.bits & whole(promise.renditions[0])
+        there = merge(there, [chunk])
+    for rendition in promise.renditions:
+        assert there[rendition.name] & whole(rendition) == whole(rendition)
+
+
+def test_ladder_works_from_the_focus_on_and_returns_to_fill_the_rest() -> None:
+    promise = plan(120)
+    stored: dict[str, int] = {}
+    seen = []
+    while chunk := ladder_chunk(promise, stored, focus=20):
+        seen.append(chunk.first)
+        stored = merge(stored, [chunk])
+    assert seen[0] == 20
+    assert 1 in seen[1:]
+    assert all(stored[r.name] & whole(r) == whole(r) for r in promise.renditions)
+
+
+@pytest.mark.parametrize("sound", [True, False])
+def test_rest_of_a_stored_film_is_one_chunk(sound: bool) -> None:
+    promise = plan(60, sound=sound)
+    stored = {r.name: whole(r) & ~(1 << 9) for r in promise.renditions}
+    [chunk] = make_all(promise, stored)
+    assert (chunk.first, chunk.last) == (10, 10)
