@@ -21,6 +21,8 @@ from reelay.common.storage import ObjectStore, open_store
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
 from reelay.common.testing.servers import Program, free_port
 
+from .caching import Clock, Machine, RemoteStore
+
 NO_BROKER = "nats://127.0.0.1:1"
 
 
@@ -196,3 +198,25 @@ async def audience(messaging: Messaging) -> Audience:
     messaging.on_plain(SegmentDemanded, audience.on_demand)
     await messaging.start()
     return audience
+
+
+@pytest.fixture
+async def remote(tmp_path: Path) -> RemoteStore:
+    """The store behind a machine's caches."""
+    return RemoteStore(tmp_path / "remote")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of a machine's caches."""
+    return Clock()
+
+
+@pytest.fixture
+async def machine(remote: RemoteStore, clock: Clock, tmp_path: Path) -> AsyncIterator[Machine]:
+    """A machine without any cache yet."""
+    directory = tmp_path / "cache"
+    directory.mkdir()
+    machine = Machine(directory, remote, clock)
+    yield machine
+    await machine.end_all()
