@@ -52,7 +52,8 @@ class Up:
         self.url = f"http://127.0.0.1:{self.port}"
         self.environment: dict[str, str] = {}
         self.arguments: list[str] = []
-        self._command = [*command, str(SCRIPT)]
+        self.command = command
+        """What runs the supervisor: an interpreter, perhaps by way of other programs."""
         self._output = folder / "output"
         self.process: subprocess.Popen[bytes] | None = None
 
@@ -60,7 +61,7 @@ class Up:
         own = {"REELAY_PORT": str(self.port), "REELAY_DATA": str(self.data)}
         with self._output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*self._command, *self.arguments],
+                [*self.command, str(SCRIPT), *self.arguments],
                 env=os.environ | own | self.environment,
                 stdout=output,
                 stderr=output,

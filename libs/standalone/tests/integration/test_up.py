@@ -23,6 +23,8 @@ pytestmark = pytest.mark.integration
 
 CHILDREN = [service.name for service in SERVICES] + ["nats", "postgres", "caddy"]
 ROOT = Path(__file__).parents[4]
+WITHOUT_USER_NAMESPACES = ("setpriv", "--bounding-set=-setfcap", "--")
+"""Runs a program as a root that Linux, since 5.12, lets make no user namespace that root is in."""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -205,8 +207,10 @@ def test_an_ordinary_user_runs_it(make_up: Callable[..., Any]) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="about root")
-def test_root_without_user_namespaces_runs_postgres_as_an_ordinary_user(up: Any) -> None:
-    up.arguments = ["no-user-namespaces"]
+def test_root_without_user_namespaces_runs_postgres_as_an_ordinary_user(
+    make_up: Callable[..., Any],
+) -> None:
+    up = make_up(command=[*WITHOUT_USER_NAMESPACES, sys.executable])
     up.start_ready()
     assert Path(f"/proc/{up.main_process('postgres')}").stat().st_uid != 0
     up.send(signal.SIGKILL)
@@ -215,5 +219,5 @@ def test_root_without_user_namespaces_runs_postgres_as_an_ordinary_user(up: Any)
     up.send(signal.SIGINT)
     assert up.wait() == 0
     assert up.left_nothing()
-    up.arguments = []
+    up.command = [sys.executable]
     up.start_ready()

@@ -1,108 +1,24 @@
-"""A content API as a process of its own, over real HTTP, and packages for it."""
+"""Content APIs to ask, what stands behind them, and packages in various states."""
 
 import asyncio
-import json
-import os
-import signal
-import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
-import httpx
 import pytest
 
 from reelay.common.commands import SegmentDemanded
 from reelay.common.messaging import Messaging
-from reelay.common.storage import ObjectStore, open_store
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
-from reelay.common.testing.servers import Program, free_port
+from reelay.common.testing.servers import Program
 
-NO_BROKER = "nats://127.0.0.1:1"
-
-
-@dataclass
-class Site:
-    """A running content API, the store behind it, and a package of the test's own."""
-
-    program: Program
-    store: ObjectStore
-    client: httpx.AsyncClient
-    package: str = field(default_factory=lambda: uuid4().hex * 2)
-
-    @property
-    def prefix(self) -> str:
-        """The path under which the package is served."""
-        return f"/api/v1/content/{self.package}"
-
-    @property
-    def directory(self) -> Path:
-        """Where the package lies, in a filesystem store."""
-        path = self.store.local_path(f"packages/{self.package}")
-        assert path is not None
-        return path
-
-    @property
-    def pid(self) -> int:
-        """The process."""
-        assert self.program.process is not None
-        return self.program.process.pid
-
-    async def put(self, path: str, data: bytes) -> None:
-        """Store one object of the package."""
-        await self.store.put(f"packages/{self.package}/{path}", data)
-
-    async def plan(self) -> None:
-        """Store the plan of the package."""
-        renditions = [
-            {"id": "360p", "kind": "video", "path": "video/360p", "segments": 17, "height": 360},
-            {"id": "audio", "kind": "audio", "path": "audio/main", "segments": 16},
-        ]
-        document = {"package_id": self.package, "renditions": renditions, "more": True}
-        await self.put("plan.json", json.dumps(document).encode())
-
-    async def get(self, path: str, **options: Any) -> httpx.Response:
-        """GET an object of the package."""
-        return await self.client.get(f"{self.prefix}/{path}", **options)
-
-    async def raw(self, request: bytes) -> bytes:
-        """Send bytes as they are; return all that comes back."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", self.program.port)
-        writer.write(request)
-        answer = await reader.read()
-        writer.close()
-        return answer
-
-    def stop(self) -> None:
-        """Ask the service to stop."""
-        os.kill(self.pid, signal.SIGTERM)
-
-
-@contextmanager
-def started(directory: Path, store_url: str, **settings: Any) -> Iterator[Program]:
-    """Run a content API; `settings` are those of ContentApiSettings."""
-    port = free_port()
-    settings = {"nats_url": NO_BROKER, **settings, "port": port, "store_url": store_url}
-    environment = [f"CONTENT_API_{name.upper()}={value}" for name, value in settings.items()]
-    argv = ["env", *environment, sys.executable, "-m", "reelay.content_api"]
-    program = Program(argv, port, f"http://127.0.0.1:{port}", directory / f"content-{port}.log")
-    program.start()
-    try:
-        yield program
-    finally:
-        program.stop()
-        assert b"Traceback" not in program.log.read_bytes()
-
-
-@asynccontextmanager
-async def visited(program: Program, store_url: str) -> AsyncIterator[Site]:
-    """Give a client of a running content API."""
-    limits = httpx.Limits(max_connections=400)
-    async with httpx.AsyncClient(base_url=program.url, timeout=30, limits=limits) as client:
-        yield Site(program, open_store(store_url), client)
+from .caching import Clock, Machine, RemoteStore
+from .downloading import OBJECTS
+from .films import Film
+from .serving import DATA
+from .sites import SEGMENT, Site, started, visited
 
 
 @pytest.fixture
@@ -196,3 +112,49 @@ async def audience(messaging: Messaging) -> Audience:
     messaging.on_plain(SegmentDemanded, audience.on_demand)
     await messaging.start()
     return audience
+
+
+@pytest.fixture
+async def remote(tmp_path: Path) -> RemoteStore:
+    """The store behind a machine's caches."""
+    return RemoteStore(tmp_path / "remote")
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """The time of a machine's caches."""
+    return Clock()
+
+
+@pytest.fixture
+async def machine(remote: RemoteStore, clock: Clock, tmp_path: Path) -> AsyncIterator[Machine]:
+    """A machine without any cache yet."""
+    directory = tmp_path / "cache"
+    directory.mkdir()
+    machine = Machine(directory, remote, clock)
+    yield machine
+    await machine.end_all()
+
+
+@pytest.fixture
+async def etag(site: Site) -> str:
+    """The tag of a segment of a package that is planned."""
+    await site.plan()
+    await site.put(SEGMENT, DATA)
+    etag: str = (await site.get(SEGMENT)).headers["etag"]
+    return etag
+
+
+@pytest.fixture
+async def whole(site: Site) -> Site:
+    """A package that is complete."""
+    await site.put_package(OBJECTS)
+    return site
+
+
+@pytest.fixture
+async def film(connected: Site, messaging: Messaging) -> Film:
+    """A film on a content API that has a broker."""
+    film = Film(connected, messaging)
+    await film.prepare()
+    return film

@@ -14,12 +14,12 @@ import pytest
 
 from reelay.common.testing.servers import Program
 
+from .sites import SEGMENT
 from .upstream import Gate, gate_before
 
 pytestmark = pytest.mark.integration
 
 DATA = os.urandom(1_500_000)
-SEGMENT = "video/360p/1.m4s"
 
 
 @pytest.fixture

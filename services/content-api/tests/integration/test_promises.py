@@ -11,9 +11,10 @@ from reelay.common.identity import new_id
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program
 
+from .sites import LATE, SEGMENT
+
 pytestmark = pytest.mark.integration
 
-SEGMENT = "video/360p/1.m4s"
 FAILED = b'{"reason": "The file is damaged."}'
 
 
@@ -90,14 +91,14 @@ async def test_failed_package_is_410_for_what_does_not_exist(site: Any) -> None:
     await site.plan()
     await site.put(SEGMENT, b"made before")
     await site.put("failed.json", FAILED)
-    answer = await site.get("video/360p/2.m4s")
+    answer = await site.get(LATE)
     assert answer.status_code == 410
     assert answer.json()["detail"] == "The file is damaged."
     assert answer.json()["type"] == "package-failed"
     assert answer.headers["cache-control"] == "no-store"
     assert (await site.get(SEGMENT)).content == b"made before"
     assert (await site.get("failed.json")).status_code == 404
-    assert (await site.client.head(f"{site.prefix}/video/360p/2.m4s")).status_code == 410
+    assert (await site.client.head(f"{site.prefix}/{LATE}")).status_code == 410
 
 
 async def test_package_that_failed_without_a_plan_is_410(site: Any) -> None:
@@ -218,9 +219,9 @@ async def test_broker_that_comes_later_is_used_and_its_loss_survived(
         await audience.heard(site)
         nats.kill()
         await asyncio.sleep(0.2)
-        waiting = asyncio.create_task(site.get("video/360p/2.m4s"))
+        waiting = asyncio.create_task(site.get(LATE))
         await asyncio.sleep(0.5)
-        await site.put("video/360p/2.m4s", b"y")
+        await site.put(LATE, b"y")
         assert (await waiting).content == b"y"
         nats.start()
         await audience.heard(site)

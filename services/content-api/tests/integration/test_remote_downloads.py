@@ -16,11 +16,6 @@ OBJECTS = package(film(sample_bytes=30_000)[1:])
 FILE = "downloads/480p.mp4"
 
 
-async def put_all(site: Any, objects: dict[str, bytes] = OBJECTS) -> None:
-    await site.put("index.json", index(OBJECTS))
-    await asyncio.gather(*(site.put(path, data) for path, data in objects.items()))
-
-
 def payload() -> bytes:
     paths = ["video/480p/init.mp4", "audio/main/init.mp4"]
     for number in range(1, 5):
@@ -41,7 +36,7 @@ async def test_cold_file_is_read_through_the_cache_once_and_only_heads_before(
         gate.open.set()
         url = s3_url.replace(f":{seaweedfs.port}/", f":{gate.port}/")
         async with run_site(url, cache_dir=tmp_path) as site:
-            await put_all(site)
+            await site.put_package(OBJECTS)
             gate.requests.clear()
             head = await site.client.head(f"{site.prefix}/{FILE}")
             assert head.status_code == 200
@@ -63,7 +58,7 @@ async def test_download_from_a_store_that_is_slow_goes_on_when_it_does(
     async with gate_before(seaweedfs.port) as gate:
         url = s3_url.replace(f":{seaweedfs.port}/", f":{gate.port}/")
         async with run_site(url, cache_dir=tmp_path) as site:
-            await put_all(site)
+            await site.put_package(OBJECTS)
             assert (await site.client.head(f"{site.prefix}/{FILE}")).status_code == 200
             async with site.client.stream("GET", f"{site.prefix}/{FILE}") as answer:
                 blocks = answer.aiter_raw()
@@ -81,7 +76,9 @@ async def test_damaged_segment_breaks_the_download_off(
     damaged = bytearray(OBJECTS["video/480p/4.m4s"])
     damaged[-1] ^= 1
     async with run_site(s3_url, cache_dir=tmp_path) as site:
-        await put_all(site, {**OBJECTS, "video/480p/4.m4s": bytes(damaged)})
+        await site.put_package(
+            {**OBJECTS, "index.json": index(OBJECTS), "video/480p/4.m4s": bytes(damaged)}
+        )
         received: list[bytes] = []
 
         async def receive() -> None:
@@ -100,7 +97,7 @@ async def test_outage_of_the_store_is_503(
     run_site: Any, s3_url: str, seaweedfs: Any, tmp_path: Path
 ) -> None:
     async with run_site(s3_url, cache_dir=tmp_path) as site:
-        await put_all(site)
+        await site.put_package(OBJECTS)
         assert (await site.get("plan.json")).status_code == 200
         seaweedfs.kill()
         try:

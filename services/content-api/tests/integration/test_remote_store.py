@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
+from .sites import LATE, SEGMENT
+
 pytestmark = pytest.mark.integration
 
 DATA = bytes(range(256)) * 4000
-SEGMENT = "video/360p/1.m4s"
 
 
 async def test_objects_of_s3_are_served_waited_for_and_forgotten(
@@ -35,10 +36,10 @@ async def test_objects_of_s3_are_served_waited_for_and_forgotten(
         assert (head.status_code, head.headers["content-length"]) == (200, str(len(DATA)))
 
         await site.put("failed.json", b'{"reason": "Broken."}')
-        assert (await site.get("video/360p/2.m4s")).status_code == 410
+        assert (await site.get(LATE)).status_code == 410
         await site.store.delete(f"packages/{site.package}/failed.json")
-        await site.put("video/360p/2.m4s", b"")
-        assert (await site.get("video/360p/2.m4s")).content == b""
+        await site.put(LATE, b"")
+        assert (await site.get(LATE)).content == b""
         assert (await site.client.get("/readyz")).status_code == 200
     assert not list(cache.glob("*/pipes/*")) + list(cache.glob("*/unfinished/*"))
 
@@ -52,7 +53,7 @@ async def test_outage_of_the_store_is_503_and_not_ready(
         assert (await site.get(SEGMENT)).content == DATA
         seaweedfs.kill()
         try:
-            answer = await site.get("video/360p/2.m4s")
+            answer = await site.get(LATE)
             assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
             assert (await site.client.get("/readyz")).status_code == 503
             assert (await site.get(SEGMENT)).content == DATA

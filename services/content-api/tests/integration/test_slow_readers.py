@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
+from .sites import SEGMENT
+
 pytestmark = pytest.mark.integration
 
 READERS = 200
 SIZE = 8 * 1024 * 1024
-SEGMENT = "video/360p/1.m4s"
 GROWTH_LIMIT_BYTES = 400 * 1024 * 1024
 """A quarter of what buffering all answers would take; about a third of this was measured."""
 
