@@ -1,4 +1,4 @@
-"""Every request for a package ends: in a plan, or in a failure with a reason."""
+"""Every request for a package ends: in a plan, or in a failure with a reason that still holds."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -6,11 +6,14 @@ from uuid import uuid4
 import pytest
 import sqlalchemy as sa
 
+from reelay.common.commands import EncodeChunk
 from reelay.common.errors import TransientError
-from reelay.common.events import PackageRequested, TranscodeFailed
+from reelay.common.events import PackageRequested, SegmentFailed, TranscodeFailed
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX
 from reelay.common.streams import fact_consumer
+from reelay.packager.adapters import repository
+from reelay.packager.domain.outcome import FAILED
 from reelay.packager.domain.source import SourceFacts
 from reelay.packager.planning import UNPREPARED, Planning
 
@@ -57,3 +60,37 @@ async def test_video_whose_source_can_never_be_examined_fails_with_a_reason(
 async def test_message_that_is_no_request_fails_nobody(house: House) -> None:
     await house.planning().give_up(b"{not json", ValueError("not json"))
     assert await failures(house) == []
+
+
+def failure_of(task: EncodeChunk) -> SegmentFailed:
+    return SegmentFailed(
+        task_id=task.task_id,
+        package_id=task.package_id,
+        attempt=task.attempt,
+        reason="FFmpeg ended with status -11",
+        log_tail="",
+    )
+
+
+async def test_failure_that_comes_again_after_a_new_try_began_does_not_end_it(
+    house: House,
+) -> None:
+    package_id, _ = await house.request("c" * 64)
+    failed = failure_of((await house.work())[0])
+    await house.books.fail_package(failed)
+    assert await house.state(package_id) == repository.FAILED
+    await house.request("c" * 64)
+    assert await house.state(package_id) == repository.PLANNED
+    await house.books.fail_package(failed)
+    assert await house.state(package_id) == repository.PLANNED
+    assert f"packages/{package_id}/{FAILED}" not in await house.stored("packages/")
+
+
+async def test_failure_of_a_task_whose_segments_another_one_made_ends_nothing(
+    house: House,
+) -> None:
+    package_id, _ = await house.request("d" * 64)
+    opening = (await house.work())[0]
+    await house.make(opening)
+    await house.books.fail_package(failure_of(opening))
+    assert await house.state(package_id) == repository.PLANNED
