@@ -5,6 +5,7 @@ import signal
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from reelay.common.commands import DeadLetter, SegmentDemanded
 from reelay.common.errors import PermanentError, TransientError
@@ -211,3 +212,14 @@ async def test_first_message_after_quiet_is_not_held_back_for_a_batch(
     await asyncio.sleep(1.5)
     await messaging.publish(uploaded())
     await seen.until(1, deadline_s=2)
+
+
+async def test_handler_that_finds_no_free_connection_waits_instead_of_failing(
+    messaging: Messaging,
+) -> None:
+    seen = Seen(NoConnectionFreeError("the pool is empty"))
+    messaging.on(consumer(max_deliver=1), seen.handle)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    await seen.until(2, deadline_s=10)
+    assert (await messaging.jetstream.stream_info("DEADLETTERS")).state.messages == 0

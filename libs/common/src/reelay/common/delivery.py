@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from reelay.common import metrics
 from reelay.common.cloudevents import Envelope, wrap
@@ -32,9 +33,14 @@ MAX_OUTAGE_DELAY_S = 5.0
 INVALID = (PermanentError, ValidationError, DependsValidationError)
 """No repetition helps."""
 
-
-OUTAGES = (OutageError, OperationalError, InterfaceError, StoreUnavailableError)
-"""A server is down: wait for it, whatever the number of attempts."""
+OUTAGES = (
+    OutageError,
+    OperationalError,
+    InterfaceError,
+    NoConnectionFreeError,
+    StoreUnavailableError,
+)
+"""A server is down or has too much to do: wait for it, whatever the number of attempts."""
 
 GiveUp = Callable[[bytes, Exception], Awaitable[None]]
 Publish = Callable[[Envelope], Awaitable[None]]

@@ -16,6 +16,7 @@ from fastapi import APIRouter, Header
 from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
+from reelay.common.bounded_bodies import BoundedRoute
 from reelay.common.errors import ReelayError
 from reelay.common.tokens import Identity
 from reelay.common.upkeep import Collects, Removal, Verdict, Verifies
@@ -51,7 +52,7 @@ def upkeep_router(
     prefix: str, verify_header: VerifyHeader, collecting: Collects, verifying: Verifies
 ) -> APIRouter:
     """Return the routes of a service's upkeep below `prefix`; administrators alone may use them."""
-    router = APIRouter(prefix=prefix, tags=["upkeep"])
+    router = APIRouter(prefix=prefix, tags=["upkeep"], route_class=BoundedRoute)
 
     async def check_admin(authorization: str | None) -> None:
         (await verify_header(authorization)).require("admin")

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
+from uuid import UUID
 
 import structlog
 
@@ -18,7 +19,7 @@ from reelay.common.events import (
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters import repository
-from reelay.packager.adapters.tables import PackageRow
+from reelay.packager.adapters.tables import PackageRow, TaskRow
 from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
 from reelay.packager.domain.plan import Plan
@@ -167,9 +168,11 @@ class Bookkeeping:
     async def fail_package(self, failed: SegmentFailed) -> None:
         """End a package whose segments cannot be made, with a reason for people.
 
-        One that was complete before it was damaged stays so, for what is left of it.
+        One that was complete before it was damaged stays so, for what is left of it. The failure
+        of a task that is over counts no more: it is delivered late, after the package was taken up
+        again, or another task made the segments.
         """
-        if await self._abandon_repair(failed):
+        if not await self._is_task(failed.task_id) or await self._abandon_repair(failed):
             return
         await self._store.put(f"packages/{failed.package_id}/{FAILED}", failure(failed.reason))
         async with self._outbox.transaction() as tx:
@@ -187,6 +190,10 @@ class Bookkeeping:
             )
         log.error("failed", package_id=failed.package_id, reason=failed.reason,
                   encoder_log=failed.log_tail)  # fmt: skip
+
+    async def _is_task(self, task_id: UUID) -> bool:
+        async with self._outbox.transaction() as tx:
+            return await tx.session.get(TaskRow, task_id) is not None
 
     async def _abandon_repair(self, failed: SegmentFailed) -> bool:
         """Give up the repair of a package; False when it was never complete."""

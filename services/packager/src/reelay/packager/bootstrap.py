@@ -57,7 +57,7 @@ async def main(settings: PackagerSettings) -> None:
     plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
     fail = fact_consumer("packager", "fail-package", SegmentFailed.subject)
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
-    messaging.on(plan, planning.plan_package)
+    messaging.on(plan, planning.plan_package, give_up=planning.give_up)
     for lane in Lane:  # a consumer each: nothing urgent waits behind a batch of the ladder
         subject = SegmentReady.subject.replace("*", lane)
         package = fact_consumer("packager", f"package-{lane}", subject, batch=AT_ONCE[lane])

@@ -19,6 +19,7 @@ from reelay.packager.promising import note_promises, store_promises
 from reelay.packager.removing import finish_removal
 
 DELETED = "This video was deleted."
+UNPREPARED = "This file could not be prepared for playing; the packager's log says why."
 
 log = structlog.get_logger()
 
@@ -75,6 +76,15 @@ class Planning:
             if not opens:
                 await self._dispatcher.dispatch(tx)
         log.info("planned", package_id=row.package_id, segments=plan.segments_total)
+
+    async def give_up(self, body: bytes, error: Exception) -> None:
+        """Let a video fail whose source cannot be planned, however often it is tried."""
+        try:
+            request = PackageRequested.model_validate_json(body)
+        except ValueError:
+            return  # nobody's request; the dead letter keeps it
+        log.error("unplannable", asset_id=request.asset_id, error=repr(error)[:300])
+        await self._refuse(request, UNPREPARED)
 
     async def forget_video(self, deleted: VideoDeleted) -> None:
         """Drop a video's reference for good, and the work that only it needed."""

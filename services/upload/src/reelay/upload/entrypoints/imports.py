@@ -7,6 +7,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 
+from reelay.common.bounded_bodies import BoundedRoute
 from reelay.common.tokens import Identity
 from reelay.upload.domain.errors import NotMediaError
 from reelay.upload.domain.imports import Import
@@ -65,7 +66,7 @@ class ImportState(BaseModel):
 
 def imports_router(verify_header: VerifyHeader, importing: Importing) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(prefix=PREFIX, tags=["imports"])
+    router = APIRouter(prefix=PREFIX, tags=["imports"], route_class=BoundedRoute)
 
     @router.post("", status_code=202)
     async def begin_import(

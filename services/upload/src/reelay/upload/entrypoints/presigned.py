@@ -8,6 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Header, Response
 from pydantic import BaseModel, Field
 
+from reelay.common.bounded_bodies import BoundedRoute
 from reelay.common.identity import PART_SIZE_BYTES
 from reelay.common.tokens import Identity
 from reelay.upload.domain.presigned import Announcement, number_of_parts
@@ -125,7 +126,7 @@ class BegunUpload(PresignedState):
 
 def presigned_router(verify_header: VerifyHeader, presigning: Presigning) -> APIRouter:
     """Return the routes."""
-    router = APIRouter(prefix=PREFIX, tags=["presigned uploads"])
+    router = APIRouter(prefix=PREFIX, tags=["presigned uploads"], route_class=BoundedRoute)
 
     @router.post("", status_code=201)
     async def begin_presigned(

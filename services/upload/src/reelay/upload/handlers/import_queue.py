@@ -8,7 +8,7 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.common.errors import PermanentError, ReelayError, TransientError
 from reelay.upload.domain.errors import (
@@ -80,7 +80,7 @@ class ImportQueue:
             self._woken.clear()
             try:
                 await self._begin_some()
-            except (ReelayError, OperationalError, OSError) as error:
+            except (ReelayError, SQLAlchemyError, OSError) as error:
                 log.warning("imports wait", error=repr(error)[:300])
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
@@ -178,7 +178,7 @@ class ImportQueue:
                 await asyncio.sleep(RENEW_EVERY_S)
                 try:
                     await self.fetching.imports.renew(upload_id, LEASE_S)
-                except (OperationalError, OSError) as error:
+                except (SQLAlchemyError, OSError) as error:
                     log.warning("lease not renewed", error=repr(error)[:300])
 
         renewing = asyncio.create_task(renew())

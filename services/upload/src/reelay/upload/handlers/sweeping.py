@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import SQLAlchemyError
 
-from reelay.common.errors import ReelayError
+from reelay.common.errors import PermanentError, ReelayError
 from reelay.common.storage.port import ObjectStore
 from reelay.upload.domain.errors import NotMediaError, UploadLockedError
 from reelay.upload.domain.ports import Holding, Uploads
@@ -36,7 +36,7 @@ class Sweeping:
         while True:
             try:
                 await self.sweep()
-            except (ReelayError, OperationalError) as error:
+            except (ReelayError, SQLAlchemyError, OSError) as error:
                 log.warning("sweep waits", error=repr(error)[:300])
             await asyncio.sleep(self.interval_s)
 
@@ -61,6 +61,9 @@ class Sweeping:
                 else:
                     await self.uploading.receiving.tidying.tidy(upload)
         except (UploadLockedError, NotMediaError):
+            return
+        except PermanentError as error:  # of this one; it ended, or is left for the next sweep
+            log.warning("not finished", upload_id=str(upload.id), error=repr(error)[:300])
             return
         log.info("finished what was left", upload_id=str(upload.id), state=upload.state)
 

@@ -1,0 +1,96 @@
+"""Every request for a package ends: in a plan, or in a failure with a reason that still holds."""
+
+from dataclasses import replace
+from uuid import uuid4
+
+import pytest
+import sqlalchemy as sa
+
+from reelay.common.commands import EncodeChunk
+from reelay.common.errors import TransientError
+from reelay.common.events import PackageRequested, SegmentFailed, TranscodeFailed
+from reelay.common.messaging import Messaging
+from reelay.common.outbox import OUTBOX
+from reelay.common.streams import fact_consumer
+from reelay.packager.adapters import repository
+from reelay.packager.domain.outcome import FAILED
+from reelay.packager.domain.source import SourceFacts
+from reelay.packager.planning import UNPREPARED, Planning
+
+from ..unit.plans import VERSIONS
+from .house import House
+
+pytestmark = pytest.mark.integration
+
+
+class HangingReader:
+    """Never finds out what a source is: the program that looks at it is ended each time."""
+
+    async def examine(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
+        """See SourceReader."""
+        raise TransientError("ffprobe took more than 60 s.")
+
+
+async def failures(house: House) -> list[TranscodeFailed]:
+    async with house.database.transaction() as session:
+        rows = await session.execute(sa.select(OUTBOX.c.subject, OUTBOX.c.body))
+        failed = [row.body for row in rows if row.subject == TranscodeFailed.subject]
+    return [TranscodeFailed.model_validate_json(body) for body in failed]
+
+
+async def test_video_whose_source_can_never_be_examined_fails_with_a_reason(
+    house: House, messaging: Messaging
+) -> None:
+    planning = Planning(house.outbox, house.store, HangingReader(), house.dispatcher, VERSIONS)  # type: ignore[arg-type]
+    consumer = fact_consumer("packager", "plan-package", PackageRequested.subject)
+    consumer = replace(consumer, max_deliver=2, retry_base_s=0.02)
+    messaging.on(consumer, planning.plan_package, give_up=planning.give_up)
+    await messaging.start()
+    request = PackageRequested(
+        video_id=uuid4(), owner_id="a", asset_id="b" * 64, source_key="sources/x"
+    )
+    await messaging.publish(request)
+    letters = await messaging.jetstream.pull_subscribe("deadletters.>", stream="DEADLETTERS")
+    await letters.fetch(1, timeout=20)
+    [failed] = await failures(house)
+    assert (failed.video_id, failed.asset_id) == (request.video_id, request.asset_id)
+    assert failed.reason == UNPREPARED
+
+
+async def test_message_that_is_no_request_fails_nobody(house: House) -> None:
+    await house.planning().give_up(b"{not json", ValueError("not json"))
+    assert await failures(house) == []
+
+
+def failure_of(task: EncodeChunk) -> SegmentFailed:
+    return SegmentFailed(
+        task_id=task.task_id,
+        package_id=task.package_id,
+        attempt=task.attempt,
+        reason="FFmpeg ended with status -11",
+        log_tail="",
+    )
+
+
+async def test_failure_that_comes_again_after_a_new_try_began_does_not_end_it(
+    house: House,
+) -> None:
+    package_id, _ = await house.request("c" * 64)
+    failed = failure_of((await house.work())[0])
+    await house.books.fail_package(failed)
+    assert await house.state(package_id) == repository.FAILED
+    await house.request("c" * 64)
+    assert await house.state(package_id) == repository.PLANNED
+    await house.books.fail_package(failed)
+    assert await house.state(package_id) == repository.PLANNED
+    assert f"packages/{package_id}/{FAILED}" not in await house.stored("packages/")
+
+
+async def test_failure_of_a_task_whose_segments_another_one_made_ends_nothing(
+    house: House,
+) -> None:
+    package_id, _ = await house.request("d" * 64)
+    opening = (await house.work())[0]
+    await house.make(opening)
+    await house.books.fail_package(failure_of(opening))
+    assert await house.state(package_id) == repository.PLANNED
