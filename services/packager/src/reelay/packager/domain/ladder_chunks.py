@@ -66,14 +66,17 @@ class _Cut:
             return None
         first = (union & -union).bit_length()
         chosen, last = self._lacking(first), first
-        again = 0.0
+        again = 0.0  # spent on what is there already
         for number in range(first + 1, first + self._length(union >> (first - 1), encoders)):
-            wider = chosen | self._lacking(number)
-            again += self._made_again(wider, number)
-            again += sum(self._made_again(wider - chosen, n) for n in range(first, number))
+            lacking = self._lacking(number)
+            again += self._encoding(chosen - lacking, number)
+            if new := lacking - chosen:
+                again += sum(
+                    self._encoding(new - self._lacking(n), n) for n in range(first, number)
+                )
             if again > LOST_S * self._decode_cost:
                 break
-            chosen, last = wider, number
+            chosen, last = chosen | lacking, number
         names = tuple(r.name for r in self._renditions if r.name in chosen)
         return Chunk(Lane.LADDER, self._provider, names, first, last)
 
@@ -93,14 +96,16 @@ class _Cut:
             r.name for r in self._renditions if self._missing[r.name] >> (number - 1) & 1
         )
 
-    def _made_again(self, names: frozenset[str], number: int) -> float:
-        """Return what is encoded of a segment although it is there, in seconds of 1080p encoding.
+    def _encoding(self, names: frozenset[str], number: int) -> float:
+        """Return what encoding a segment of some renditions costs, in seconds of 1080p encoding.
 
         A rendition that has ended costs nothing: sound may have one segment less than the picture.
         """
+        if not names:
+            return 0.0
         seconds = RAMP[number - 1] if number <= len(RAMP) else STEADY
         return seconds * sum(
             encode_cost(rendition) or AUDIO_COST
             for rendition in self._renditions
-            if rendition.name in names - self._lacking(number) and number <= len(rendition.spans)
+            if rendition.name in names and number <= len(rendition.spans)
         )
