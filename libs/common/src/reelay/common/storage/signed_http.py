@@ -22,8 +22,8 @@ from reelay.common.storage.port import (
     WrongDigestError,
 )
 
-RANGE = re.compile(r"bytes=(\d*)-(\d*)")
-"""One range (RFC 9110, section 14.1.2); several are answered with the whole object."""
+RANGE = re.compile(r"bytes=([0-9]{0,40})-([0-9]{0,40})")
+"""One range (RFC 9110, section 14.1.2); several, and absurd ones, are answered with the whole."""
 
 
 @dataclass(frozen=True)
