@@ -18,6 +18,8 @@ class LogFile:
     def write(self, line: str) -> None:
         """Write one line; a full disk loses it, because logs must not stop what they describe."""
         try:
+            if self._file.closed:  # no new file could be begun after the last one was full
+                self._file = self._open()
             self._file.write(line + "\n")
             self._file.flush()
             if self._file.tell() >= self._max_bytes:
