@@ -81,7 +81,7 @@ class FFmpegProcess:
             if ran_s > self._limits.wall_s:
                 raise FFmpegHungError(f"FFmpeg ran longer than {ran_s:g} s", self.log.text())
             if self._idle_s > self._limits.no_progress_s:
-                raise FFmpegHungError(f"FFmpeg stood still for {ran_s:g} s", self.log.text())
+                raise FFmpegHungError(f"FFmpeg stood still for {self._idle_s:g} s", self.log.text())
 
     async def end(self) -> None:
         """Kill what is left of it and wait for its end."""
