@@ -9,10 +9,12 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDemanded
+from reelay.common.events import SegmentReady
 from reelay.common.messaging import Messaging
+from reelay.common.streams import declare_consumer, work_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.domain.plan import make_plan
-from reelay.packager.upkeep import Upkeep
+from reelay.packager.upkeep import Upkeep, made_consumer
 
 from ..unit.plans import VERSIONS, plan
 from .house import House
@@ -143,7 +145,7 @@ async def test_work_whose_message_is_lost_is_announced_again(house: House, lane:
         for task in await repository.tasks(session):
             task.dispatched_at = datetime.now(UTC) - timedelta(minutes=1)
             session.add(task)
-    await declare_work_consumers(house.messaging)
+    await declare_consumers(house.messaging)
     upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
     await upkeep.tick()
     again = {t.task_id: t for t in await house.work() if t.lane == lane}
@@ -151,12 +153,38 @@ async def test_work_whose_message_is_lost_is_announced_again(house: House, lane:
     assert all(task.attempt == 2 for task in again.values())
 
 
-async def declare_work_consumers(messaging: Messaging) -> None:
-    """Make the queues that encoders would have made."""
-    from reelay.common.streams import declare_consumer, work_consumer
-
+async def declare_consumers(messaging: Messaging) -> None:
+    """Make the queues that encoders and packagers would have made."""
     for lane in Lane:
         await declare_consumer(messaging.jetstream, work_consumer("software", lane))
+        await declare_consumer(messaging.jetstream, made_consumer(lane))
+
+
+async def test_work_is_not_lost_while_what_was_made_of_it_waits_to_be_packaged(
+    house: House,
+) -> None:
+    await house.add("a")
+    await house.messaging.start()
+    task = on(Lane.LADDER, await house.work())[0]
+    async with house.database.transaction() as session:
+        for row in await repository.tasks(session):
+            row.dispatched_at = datetime.now(UTC) - timedelta(minutes=1)
+            session.add(row)
+    await declare_consumers(house.messaging)
+    await house.messaging.publish(
+        SegmentReady(
+            task_id=task.task_id,
+            package_id=task.package_id,
+            rendition="360p",
+            number=5,
+            staging_key="staging/x",
+            size_bytes=1,
+            lane=Lane.LADDER,
+        )
+    )
+    upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
+    await upkeep.tick()
+    assert {task.lane for task in await house.work()} == {Lane.OPENING}, "that queue alone is empty"
 
 
 async def test_same_asset_requested_twice_at_once_makes_one_package(house: House) -> None:

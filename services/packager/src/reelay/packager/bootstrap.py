@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 
 from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
 from reelay.common.database import Database, migrate
-from reelay.common.events import PackageRequested, SegmentFailed, SegmentReady, VideoDeleted
+from reelay.common.events import PackageRequested, SegmentFailed, VideoDeleted
 from reelay.common.http import create_app, serve
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
@@ -29,7 +29,7 @@ from reelay.packager.packaging import Packaging
 from reelay.packager.planning import Planning
 from reelay.packager.repairing import Repairing
 from reelay.packager.settings import PackagerSettings
-from reelay.packager.upkeep import Upkeep
+from reelay.packager.upkeep import Upkeep, made_consumer
 from reelay.packager.verifying import Verifying
 
 AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
@@ -59,8 +59,7 @@ async def main(settings: PackagerSettings) -> None:
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
     messaging.on(plan, planning.plan_package, give_up=planning.give_up)
     for lane in Lane:  # a consumer each: nothing urgent waits behind a batch of the ladder
-        subject = SegmentReady.subject.replace("*", lane)
-        package = fact_consumer("packager", f"package-{lane}", subject, batch=AT_ONCE[lane])
+        package = made_consumer(lane, batch=AT_ONCE[lane])
         messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
     messaging.on(fail, books.fail_package)
     messaging.on(forget, planning.forget_video)

@@ -9,10 +9,10 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.common.commands import Lane
 from reelay.common.errors import ReelayError
-from reelay.common.events import SegmentFailed
+from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
-from reelay.common.streams import work_consumer
+from reelay.common.streams import Consumer, fact_consumer, work_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.bookkeeping import Bookkeeping
@@ -23,6 +23,12 @@ MOST_ATTEMPTS = 5
 LOST_AFTER = timedelta(seconds=20)
 
 log = structlog.get_logger()
+
+
+def made_consumer(lane: Lane, *, batch: int = 1) -> Consumer:
+    """Return the durable on what encoders made on a lane."""
+    subject = SegmentReady.subject.replace("*", lane)
+    return fact_consumer("packager", f"package-{lane}", subject, batch=batch)
 
 
 class Upkeep:
@@ -58,7 +64,10 @@ class Upkeep:
         await self._dispatch_lost()
 
     async def _dispatch_lost(self) -> None:
-        """Announce old tasks anew whose queue is empty: their messages are gone."""
+        """Announce old tasks anew whose queue is empty: their messages are gone.
+
+        Not while segments of that lane wait to be packaged: they may be all that is missing.
+        """
         async with self._outbox.transaction() as tx:
             limit = await repository.now(tx.session) - LOST_AFTER
             old = [t for t in await repository.tasks(tx.session) if t.dispatched_at < limit]
@@ -86,9 +95,12 @@ class Upkeep:
             await self._books.fail_package(_failure(task))
 
     async def _is_empty(self, provider: str, lane: str) -> bool:
-        consumer = work_consumer(provider, Lane(lane))
-        info = await self._messaging.jetstream.consumer_info(consumer.stream, consumer.durable)
-        return not info.num_pending and not info.num_ack_pending
+        for consumer in (work_consumer(provider, Lane(lane)), made_consumer(Lane(lane))):
+            jetstream = self._messaging.jetstream
+            info = await jetstream.consumer_info(consumer.stream, consumer.durable)
+            if info.num_pending or info.num_ack_pending:
+                return False
+        return True
 
 
 def _failure(task: TaskRow) -> SegmentFailed:

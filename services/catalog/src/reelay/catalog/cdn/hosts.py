@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import AfterValidator, BaseModel, Field
 
 
@@ -13,9 +14,14 @@ def base_url(url: str) -> str:
 
     The paths of the playback answer are appended to it.
     """
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError(f"{url!r} is not an address such as https://cdn.example")
+    wrong = f"{url!r} is not an address such as https://cdn.example"
+    try:
+        parts = urlsplit(url)
+        host, port = httpx.URL(url).host, parts.port  # who probes it must understand it, too
+    except (ValueError, httpx.InvalidURL) as error:
+        raise ValueError(wrong) from error
+    if parts.scheme not in ("http", "https") or not host or port == 0:
+        raise ValueError(wrong)
     if parts.query or parts.fragment or parts.username is not None:
         raise ValueError(f"{url!r} holds more than scheme, host, port and path")
     return url.rstrip("/")
