@@ -13,7 +13,7 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import structlog
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from reelay.common.errors import ReelayError
@@ -21,6 +21,10 @@ from reelay.common.tokens import Identity
 from reelay.common.upkeep import Collects, Removal, Verdict, Verifies
 
 MAX_GRACE_S = 10 * 365 * 86400.0
+MAX_NAMES = 10_000
+"""PostgreSQL takes 65,535 parameters in one query."""
+
+Name = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 VerifyHeader = Callable[[str | None], Awaitable[Identity]]
 Authorization = Annotated[str | None, Header()]
@@ -29,7 +33,9 @@ log = structlog.get_logger()
 
 
 class CollectionOrder(BaseModel):
-    """What to collect."""
+    """What to collect. Strict: `false` is no number of seconds, and `1` is no dry run."""
+
+    model_config = ConfigDict(strict=True)
 
     dry_run: bool = Field(default=False, description="only say what would be removed")
     grace_s: float | None = Field(
@@ -43,7 +49,11 @@ class CollectionOrder(BaseModel):
 class VerificationOrder(BaseModel):
     """What to verify."""
 
-    names: list[str] = Field(default_factory=list, description="package or asset ids; none: all")
+    model_config = ConfigDict(strict=True)
+
+    names: list[Name] = Field(
+        default_factory=list, max_length=MAX_NAMES, description="package or asset ids; none: all"
+    )
     repair: bool = Field(default=False, description="make damaged objects again")
 
 
