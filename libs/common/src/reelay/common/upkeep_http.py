@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from reelay.common.errors import ReelayError
+from reelay.common.openapi import content_of
 from reelay.common.tokens import Identity
 from reelay.common.upkeep import Collects, Removal, Verdict, Verifies
 
@@ -28,6 +29,8 @@ Name = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 VerifyHeader = Callable[[str | None], Awaitable[Identity]]
 Authorization = Annotated[str | None, Header()]
+
+LINES = content_of("application/x-ndjson", "One JSON object a line; the last is `kind: end`.")
 
 log = structlog.get_logger()
 
@@ -66,7 +69,7 @@ def upkeep_router(
     async def check_admin(authorization: str | None) -> None:
         (await verify_header(authorization)).require("admin")
 
-    @router.post("/gc")
+    @router.post("/gc", response_class=StreamingResponse, responses=LINES)
     async def collect(
         order: CollectionOrder, authorization: Authorization = None
     ) -> StreamingResponse:
@@ -74,7 +77,7 @@ def upkeep_router(
         await check_admin(authorization)
         return await _answer(collecting.collect(order.grace_s, dry_run=order.dry_run))
 
-    @router.post("/verify")
+    @router.post("/verify", response_class=StreamingResponse, responses=LINES)
     async def verify(
         order: VerificationOrder, authorization: Authorization = None
     ) -> StreamingResponse:
