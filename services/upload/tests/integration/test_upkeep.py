@@ -143,3 +143,22 @@ async def test_administrators_alone_may_collect_and_verify(system: System) -> No
         assert answer.status_code == 401
     for order in ({"grace_s": -1}, {"grace_s": 1e12}, {"dry_run": "maybe"}):
         assert (await ask(system, "gc", **order)).status_code == 422
+
+
+@pytest.mark.parametrize("grace_s", [False, "0", "1e3"])
+async def test_grace_that_is_no_number_collects_nothing(system: System, grace_s: object) -> None:
+    """`false` was once taken for 0 s, which removes everything at once."""
+    stray = f"sources/{uuid4()}"
+    await system.store.put(stray, b"x")
+    assert (await ask(system, "gc", grace_s=grace_s)).status_code == 422
+    assert (await ask(system, "gc", dry_run=0)).status_code == 422
+    assert await system.keys("sources/") == [stray]
+
+
+@pytest.mark.parametrize(
+    "names", [["a\x00b"], ["A" * 64], [""], ["0" * 64 + "\n"], ["0" * 64] * 70_000, [7], "0" * 64]
+)
+async def test_names_that_no_asset_has_are_refused(system: System, names: object) -> None:
+    answer = await ask(system, "verify", names=names)
+    assert answer.status_code == 422
+    assert answer.headers["content-type"] == "application/problem+json"

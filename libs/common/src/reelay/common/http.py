@@ -26,6 +26,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from reelay.common.errors import OutageError, ReelayError
+from reelay.common.openapi import PROBLEMS
 
 Check = Callable[[], Awaitable[None]]
 CHECK_TIMEOUT_S = 2.0
@@ -63,7 +64,7 @@ def create_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
 
     `checks` are asked by `/readyz`; each raises when what it is named for cannot be used.
     """
-    app = FastAPI(title=f"Reelay {title}", docs_url=None, redoc_url=None)
+    app = FastAPI(title=f"Reelay {title}", docs_url=None, redoc_url=None, responses=PROBLEMS)
     app.add_exception_handler(ReelayError, _on_reelay_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)

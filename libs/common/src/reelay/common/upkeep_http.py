@@ -13,24 +13,33 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 import structlog
 from fastapi import APIRouter, Header
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
 from reelay.common.bounded_bodies import BoundedRoute
 from reelay.common.errors import ReelayError
+from reelay.common.openapi import content_of
 from reelay.common.tokens import Identity
 from reelay.common.upkeep import Collects, Removal, Verdict, Verifies
 
 MAX_GRACE_S = 10 * 365 * 86400.0
+MAX_NAMES = 10_000
+"""PostgreSQL takes 65,535 parameters in one query."""
+
+Name = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 
 VerifyHeader = Callable[[str | None], Awaitable[Identity]]
 Authorization = Annotated[str | None, Header()]
+
+LINES = content_of("application/x-ndjson", "One JSON object a line; the last is `kind: end`.")
 
 log = structlog.get_logger()
 
 
 class CollectionOrder(BaseModel):
-    """What to collect."""
+    """What to collect. Strict: `false` is no number of seconds, and `1` is no dry run."""
+
+    model_config = ConfigDict(strict=True)
 
     dry_run: bool = Field(default=False, description="only say what would be removed")
     grace_s: float | None = Field(
@@ -44,7 +53,11 @@ class CollectionOrder(BaseModel):
 class VerificationOrder(BaseModel):
     """What to verify."""
 
-    names: list[str] = Field(default_factory=list, description="package or asset ids; none: all")
+    model_config = ConfigDict(strict=True)
+
+    names: list[Name] = Field(
+        default_factory=list, max_length=MAX_NAMES, description="package or asset ids; none: all"
+    )
     repair: bool = Field(default=False, description="make damaged objects again")
 
 
@@ -57,7 +70,7 @@ def upkeep_router(
     async def check_admin(authorization: str | None) -> None:
         (await verify_header(authorization)).require("admin")
 
-    @router.post("/gc")
+    @router.post("/gc", response_class=StreamingResponse, responses=LINES)
     async def collect(
         order: CollectionOrder, authorization: Authorization = None
     ) -> StreamingResponse:
@@ -65,7 +78,7 @@ def upkeep_router(
         await check_admin(authorization)
         return await _answer(collecting.collect(order.grace_s, dry_run=order.dry_run))
 
-    @router.post("/verify")
+    @router.post("/verify", response_class=StreamingResponse, responses=LINES)
     async def verify(
         order: VerificationOrder, authorization: Authorization = None
     ) -> StreamingResponse:

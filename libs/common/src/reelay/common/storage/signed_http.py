@@ -12,6 +12,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response, StreamingResponse
 
 from reelay.common.identity import PART_SIZE_BYTES
+from reelay.common.openapi import content_of
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.storage.links import SIGNED_AT
 from reelay.common.storage.port import (
@@ -24,6 +25,9 @@ from reelay.common.storage.port import (
 
 RANGE = re.compile(r"bytes=([0-9]{0,40})-([0-9]{0,40})")
 """One range (RFC 9110, section 14.1.2); several, and absurd ones, are answered with the whole."""
+
+OCTETS = "application/octet-stream"
+BYTES = {**content_of(OCTETS, "The object."), **content_of(OCTETS, "A range of it.", 206)}
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ def signed_router(store: FilesystemObjectStore, collect: Collect = in_memory) ->
     """
     router = APIRouter(prefix=SIGNED_AT)
 
-    @router.put("/{key:path}")
+    @router.put("/{key:path}", response_class=Response)
     async def put_part(key: str, request: Request) -> Response:
         """Store a part."""
         links = await store.links()
@@ -69,7 +73,9 @@ def signed_router(store: FilesystemObjectStore, collect: Collect = in_memory) ->
             tag = await store.put_part(key, *part)
         return Response(headers={"etag": f'"{tag}"'})
 
-    @router.api_route("/{key:path}", methods=["GET", "HEAD"])
+    @router.api_route(
+        "/{key:path}", methods=["GET", "HEAD"], response_class=StreamingResponse, responses=BYTES
+    )
     async def get_object(key: str, request: Request) -> Response:
         """Send an object, or a range of it."""
         links = await store.links()
@@ -101,4 +107,4 @@ def _answer(
     body: AsyncIterator[bytes] | tuple[()] = store.read(info.key, start, end)
     if request.method == "HEAD":
         body = ()
-    return StreamingResponse(body, status, headers=headers, media_type="application/octet-stream")
+    return StreamingResponse(body, status, headers=headers, media_type=OCTETS)

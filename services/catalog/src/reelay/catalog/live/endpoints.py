@@ -13,11 +13,13 @@ from reelay.catalog.live.hub import Hub, Subscriber, missed
 from reelay.catalog.live.log import Change, ChangeKind
 from reelay.catalog.videos.endpoints import TheVideos
 from reelay.catalog.videos.service import VideoMissingError, Videos
+from reelay.common.openapi import content_of
 
 HEARTBEAT = ": heartbeat\n\n"
 HEARTBEAT_S = 10.0
 RECONNECT_MS = 1000
 MAX_REVISION = 2**63 - 1
+STREAM = content_of("text/event-stream", "Events, as they come.")
 HEADERS = {"cache-control": "no-store", "x-accel-buffering": "no"}
 
 router = APIRouter(prefix="/api/v1")
@@ -29,7 +31,7 @@ async def hub_of(request: Request) -> Hub:
     return hub
 
 
-@router.get("/events")
+@router.get("/events", response_class=StreamingResponse, responses=STREAM)
 async def events(
     videos: TheVideos,
     hub: Annotated[Hub, Depends(hub_of)],

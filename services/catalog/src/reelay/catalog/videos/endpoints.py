@@ -9,6 +9,7 @@ from reelay.catalog.accounts.access import Publisher, Viewer
 from reelay.catalog.videos.bodies import read_body
 from reelay.catalog.videos.documents import VideoDocument, VideoDraft, VideoEdit, VideoPage
 from reelay.catalog.videos.service import VideoMissingError, Videos
+from reelay.common.openapi import body_of
 
 MAX_PAGE = 100
 
@@ -33,7 +34,7 @@ TheVideos = Annotated[Videos, Depends(videos_of)]
 VideoId = Annotated[UUID, Depends(known_id)]
 
 
-@router.post("", status_code=201)
+@router.post("", status_code=201, openapi_extra=body_of(VideoDraft))
 async def draft_video(
     request: Request, response: Response, caller: Publisher, videos: TheVideos
 ) -> VideoDocument:
@@ -60,7 +61,7 @@ async def get_video(video_id: VideoId, viewer: Viewer, videos: TheVideos) -> Vid
     return await videos.get(viewer, video_id)
 
 
-@router.patch("/{video_id}")
+@router.patch("/{video_id}", openapi_extra=body_of(VideoEdit))
 async def edit_video(
     request: Request, caller: Publisher, video_id: VideoId, videos: TheVideos
 ) -> VideoDocument:

@@ -2,7 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, FastAPI, Request, Response
@@ -15,18 +14,12 @@ from reelay.upload.domain.errors import (
     UploadMissingError,
 )
 from reelay.upload.domain.upload import Upload
-from reelay.upload.entrypoints import tus
+from reelay.upload.entrypoints import documents, tus
 from reelay.upload.entrypoints.body import Ending, RequestBody
 from reelay.upload.entrypoints.middleware import TusMiddleware
 from reelay.upload.handlers.uploading import Uploading
 
 VerifyHeader = Callable[[str | None], Awaitable[Identity]]
-
-BYTES: dict[str, Any] = {
-    "requestBody": {
-        "content": {tus.CONTENT_TYPE: {"schema": {"type": "string", "format": "binary"}}}
-    }
-}
 
 
 def add_uploads(app: FastAPI, endpoints: "UploadEndpoints") -> None:
@@ -58,10 +51,14 @@ class UploadEndpoints:
         add, one = router.add_api_route, "/{upload_id}"
         add("", self.capabilities, methods=["OPTIONS"], status_code=204)
         add(one, self.capabilities_of_one, methods=["OPTIONS"], status_code=204)
-        add("", self.begin_upload, methods=["POST"], status_code=201, openapi_extra=BYTES)
-        add(one, self.look_at_upload, methods=["HEAD"])
-        add(one, self.send_bytes, methods=["PATCH"], status_code=204, openapi_extra=BYTES)
-        add(one, self.withdraw_upload, methods=["DELETE"], status_code=204)
+        add("", self.begin_upload, methods=["POST"], status_code=201,
+            response_class=Response, openapi_extra=documents.CREATION)  # fmt: skip
+        add(one, self.look_at_upload, methods=["HEAD"],
+            response_class=Response, openapi_extra=documents.LOOK)  # fmt: skip
+        add(one, self.send_bytes, methods=["PATCH"], status_code=204,
+            openapi_extra=documents.SENDING)  # fmt: skip
+        add(one, self.withdraw_upload, methods=["DELETE"], status_code=204,
+            openapi_extra=documents.LOOK)  # fmt: skip
         return router
 
     async def capabilities(self) -> Response:
