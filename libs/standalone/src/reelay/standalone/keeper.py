@@ -153,8 +153,8 @@ class Keeper:
         try:
             if self.child.complete:
                 await self.child.complete()
-        except PermanentError as error:
-            self._console.say(f"{self.child.name}: {error.detail}", Level.ERROR)
+        except (PermanentError, OSError) as error:
+            self._console.say(f"{self.child.name}: {error}", Level.ERROR)
             self._kill_group()
             return
         if self.ready.is_set():
