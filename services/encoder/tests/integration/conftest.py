@@ -81,6 +81,15 @@ class Media:
         source = words(f"-f rawvideo -pix_fmt yuv420p -s {WIDTH}x{HEIGHT} -r {rate} -i -")
         return self.make(name, *source, *before, *extra, *codec, stdin=raw)
 
+    def undecodable(self, whole: Path, folder: Path) -> Path:
+        """Write a copy of an MP4 file, its index first, in which no sample can be decoded."""
+        damaged = bytearray(whole.read_bytes())
+        begin = damaged.index(b"mdat") + 4
+        damaged[begin:] = bytes(len(damaged) - begin)
+        path = folder / "damaged.mp4"
+        path.write_bytes(damaged)
+        return path
+
     def pictures(self, data: bytes, width: int, height: int) -> list[bytes]:
         """Decode to gray pictures, as they come."""
         out = self.run(

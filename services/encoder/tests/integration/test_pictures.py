@@ -8,12 +8,9 @@ import pytest
 from reelay.common.commands import Lane
 from reelay.encoder.domain.cutting import EncodedSegment
 
+from .conftest import words
+
 pytestmark = pytest.mark.integration
-
-
-def words(arguments: str) -> list[str]:
-    """Split a command line as it would be typed."""
-    return arguments.split()
 
 
 TOTAL = 150
@@ -173,11 +170,7 @@ async def test_chunk_beyond_the_damage_shows_what_was_last(media, make_task, ben
 
 async def test_undecodable_chunk_becomes_black(media, make_task, bench, tmp_path):
     whole = media.numbered("faststart.mp4", "25", 250, "-movflags", "+faststart")
-    damaged = bytearray(whole.read_bytes())
-    begin = damaged.index(b"mdat") + 4
-    damaged[begin:] = bytes(len(damaged) - begin)
-    path = tmp_path / "damaged.mp4"
-    path.write_bytes(damaged)
+    path = media.undecodable(whole, tmp_path)
     task = make_task(path, "25", 100, [25, 25], sizes=[(320, 180), (160, 90)])
     made = await bench.encode(path, task)
     assert sorted((s.rendition, s.spec.number) for s in made) == [

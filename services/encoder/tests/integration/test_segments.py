@@ -52,11 +52,7 @@ async def test_chunks_share_their_init_segment_to_the_byte(media, make_task, ben
 
 async def test_black_pictures_fit_the_same_init_segment(media, make_task, bench, tmp_path):
     whole = media.numbered("faststart.mp4", "25", 250, "-movflags", "+faststart")
-    damaged = bytearray(whole.read_bytes())
-    begin = damaged.index(b"mdat") + 4
-    damaged[begin:] = bytes(len(damaged) - begin)
-    path = tmp_path / "damaged.mp4"
-    path.write_bytes(damaged)
+    path = media.undecodable(whole, tmp_path)
     good = await bench.encode(whole, make_task(whole, "25", 0, [25]))
     black = await bench.encode(path, make_task(path, "25", 100, [25]))
     assert black[0].warnings

@@ -8,12 +8,9 @@ import pytest
 from reelay.encoder.domain.boxes import split_boxes
 from reelay.encoder.domain.cutting import SILENT_AAC_FRAME, EncodedSegment
 
+from .conftest import words
+
 pytestmark = pytest.mark.integration
-
-
-def words(arguments: str) -> list[str]:
-    """Split a command line as it would be typed."""
-    return arguments.split()
 
 
 RATE = 48_000

@@ -29,6 +29,28 @@ from ..unit.plans import VERSIONS, plan
 DIGEST = "0" * 64
 
 
+def segment_ready(
+    task: EncodeChunk,
+    rendition: str,
+    number: int,
+    *,
+    made_first: int | None = None,
+    made_last: int | None = None,
+) -> SegmentReady:
+    """Return what an encoder says of a segment of a task."""
+    return SegmentReady(
+        task_id=task.task_id,
+        package_id=task.package_id,
+        rendition=rendition,
+        number=number,
+        lane=task.lane,
+        staging_key="staging/x",
+        size_bytes=1,
+        made_first=made_first,
+        made_last=made_last,
+    )
+
+
 class FakeReader:
     """Says the same of every source; may claim that it was rewritten."""
 
@@ -83,15 +105,7 @@ class House:
         await self.books.note(
             [
                 StoredSegment(
-                    SegmentReady(
-                        task_id=task.task_id,
-                        package_id=task.package_id,
-                        rendition=name,
-                        number=spec.number,
-                        lane=task.lane,
-                        staging_key="staging/x",
-                        size_bytes=1,
-                    ),
+                    segment_ready(task, name, spec.number),
                     StoredObject(f"{path}/init.mp4", 1, DIGEST),
                     StoredObject(f"{path}/{spec.number}.m4s", 1, DIGEST),
                 )
@@ -122,16 +136,8 @@ class House:
             made.append((task.audio_rendition, "audio/main", task.audio_segments))
         stored = []
         for name, path, run, spec in [(*each, spec) for each in made for spec in each[2]]:
-            ready = SegmentReady(
-                task_id=task.task_id,
-                package_id=task.package_id,
-                rendition=name,
-                number=spec.number,
-                lane=task.lane,
-                staging_key="staging/x",
-                size_bytes=1,
-                made_first=run[0].number,
-                made_last=run[-1].number,
+            ready = segment_ready(
+                task, name, spec.number, made_first=run[0].number, made_last=run[-1].number
             )
             if (await self.books.wanted([ready]))[0]:
                 init = await self._put(task.package_id, f"{path}/init.mp4")

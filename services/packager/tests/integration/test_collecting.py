@@ -77,6 +77,15 @@ async def killed_in_the_middle(database_url: str, store_url: str) -> None:
         assert await process.wait() == -signal.SIGKILL
 
 
+async def half_removed(house: House, database_url: str, store_url: str) -> str:
+    """Make a package that a killed collection removed some objects of; return its id."""
+    package_id, video = await house.request(ASSET)
+    await house.make_all()
+    await delete(house, video)
+    await killed_in_the_middle(database_url, store_url)
+    return package_id
+
+
 async def test_package_of_two_owners_stays_until_both_have_deleted_their_videos(
     any_house: House,
 ) -> None:
@@ -151,10 +160,7 @@ async def test_encode_of_one_film_goes_on_while_another_is_collected(any_house: 
 async def test_collection_killed_in_the_middle_is_finished_by_the_next(
     any_house: House, database_url: str, any_store_url: str
 ) -> None:
-    package_id, video = await any_house.request(ASSET)
-    await any_house.make_all()
-    await delete(any_house, video)
-    await killed_in_the_middle(database_url, any_store_url)
+    package_id = await half_removed(any_house, database_url, any_store_url)
     assert await any_house.stored("packages/") != []
     assert await any_house.state(package_id) == repository.CONDEMNED
     assert [r.name for r in await collected(any_house, grace_s=3600)] == [package_id]
@@ -165,10 +171,7 @@ async def test_collection_killed_in_the_middle_is_finished_by_the_next(
 async def test_video_that_needs_a_half_removed_package_gets_a_whole_one(
     any_house: House, database_url: str, any_store_url: str
 ) -> None:
-    package_id, video = await any_house.request(ASSET)
-    await any_house.make_all()
-    await delete(any_house, video)
-    await killed_in_the_middle(database_url, any_store_url)
+    package_id = await half_removed(any_house, database_url, any_store_url)
     again, _ = await any_house.request(ASSET, "b")
     assert again == package_id
     assert await any_house.state(package_id) == repository.PLANNED

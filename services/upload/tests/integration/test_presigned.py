@@ -15,7 +15,7 @@ from reelay.common.identity import new_id
 from reelay.common.storage import SignedRequest
 from reelay.common.testing.servers import Program
 from reelay.upload.adapters.link_proof import LinkProof
-from reelay.upload.domain.presigned import PresignedUnsupportedError
+from reelay.upload.domain.errors import PresignedUnsupportedError
 
 from .client import PART, asset_id_of, id_of, movie
 from .conftest import BOTH_STORES, System

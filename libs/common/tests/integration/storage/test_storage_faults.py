@@ -19,6 +19,7 @@ pytestmark = pytest.mark.integration
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 FAILING = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
+FOUND = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\netag: x\r\n\r\n"
 
 
 @asynccontextmanager
@@ -49,6 +50,21 @@ def store_at(port: int, bucket: str = "bucket", read_timeout_s: float = 30) -> S
     return S3ObjectStore(
         f"127.0.0.1:{port}", bucket, ACCESS_KEY, SECRET_KEY, read_timeout_s=read_timeout_s
     )
+
+
+class Answers:
+    """Answers requests one after the other so, and all that follow as the last."""
+
+    def __init__(self, *answers: bytes) -> None:
+        self.asked = 0
+        self._answers = answers
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            await reader.readuntil(b"\r\n\r\n")
+            self.asked += 1
+            writer.write(self._answers[min(self.asked, len(self._answers)) - 1])
+            await writer.drain()
 
 
 class Proxy:
@@ -124,40 +140,21 @@ async def test_server_that_never_answers_is_given_up(seaweedfs: Program) -> None
 
 
 async def test_server_that_fails_twice_is_asked_a_third_time() -> None:
-    asked = 0
-
-    async def fail_twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        while True:
-            await reader.readuntil(b"\r\n\r\n")
-            asked += 1
-            found = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\netag: x\r\n\r\n"
-            writer.write(FAILING if asked < 3 else found)
-            await writer.drain()
-
-    async with server(fail_twice) as port:
+    answers = Answers(FAILING, FAILING, FOUND)
+    async with server(answers.serve) as port:
         assert (await store_at(port).head("k")).size_bytes == 1
-    assert asked == 3
+    assert answers.asked == 3
 
 
 async def test_failing_server_is_left_alone_for_a_while() -> None:
-    asked = 0
-
-    async def fail(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        nonlocal asked
-        while True:
-            await reader.readuntil(b"\r\n\r\n")
-            asked += 1
-            writer.write(FAILING)
-            await writer.drain()
-
-    async with server(fail) as port:
+    answers = Answers(FAILING)
+    async with server(answers.serve) as port:
         store = store_at(port)
         calls = (store.head("k") for _ in range(THRESHOLD))
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(result) for result in results] == [StoreUnavailableError] * THRESHOLD
-        before = asked
+        before = answers.asked
         for _ in range(100):
             with pytest.raises(StoreUnavailableError, match="left alone"):
                 await store.head("k")
-        assert asked == before
+        assert answers.asked == before

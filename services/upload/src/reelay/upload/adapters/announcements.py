@@ -8,8 +8,8 @@ from sqlalchemy.dialects.postgresql import insert
 from reelay.common.database import Database
 from reelay.upload.adapters.rows import as_it_stands, upload_of
 from reelay.upload.adapters.tables import UPLOAD_PARTS, UPLOADS
-from reelay.upload.domain.errors import OvertakenError
-from reelay.upload.domain.presigned import Announcement, OtherDigestError
+from reelay.upload.domain.errors import OtherDigestError, OvertakenError
+from reelay.upload.domain.presigned import Announcement
 from reelay.upload.domain.upload import Part, Upload
 
 NOT_STORED = ""

@@ -12,7 +12,7 @@ import httpcore
 import structlog
 
 from reelay.common.storage.port import ObjectStore, SignedRequest, StoreUnavailableError
-from reelay.upload.domain.presigned import PresignedUnsupportedError
+from reelay.upload.domain.errors import PresignedUnsupportedError
 
 RIGHT, WRONG = b"the bytes that were signed", b"other bytes, just as many!"
 EXPIRES_S = 60.0

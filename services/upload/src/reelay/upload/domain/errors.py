@@ -29,10 +29,8 @@ class OffsetMismatchError(ConflictError):
     problem = "offset-mismatch"
 
 
-class OvertakenError(ConflictError):
+class OvertakenError(OffsetMismatchError):
     """Another request moved this upload on; ask with HEAD where it stands."""
-
-    problem = "offset-mismatch"
 
 
 class UploadLockedError(PermanentError):
@@ -92,6 +90,31 @@ class NotJoinableError(ConflictError):
     """These uploads cannot be joined."""
 
     problem = "not-joinable"
+
+
+class NoSuchPartError(UnprocessableError):
+    """The file has no part of this number."""
+
+    problem = "no-such-part"
+
+
+class OtherDigestError(ConflictError):
+    """A part was announced with another digest before; another file needs a new upload."""
+
+    problem = "other-digest"
+
+
+class PartsMissingError(ConflictError):
+    """Parts of this file are not stored yet."""
+
+    problem = "parts-missing"
+
+
+class PresignedUnsupportedError(PermanentError):
+    """The object store does not check what it is sent; send the file over tus instead."""
+
+    status = HTTPStatus.NOT_IMPLEMENTED
+    problem = "presigned-unsupported"
 
 
 class EmptyUploadError(UnprocessableError):

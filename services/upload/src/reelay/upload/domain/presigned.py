@@ -2,44 +2,14 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Protocol
 
-from reelay.common.errors import ConflictError, NotFoundError, PermanentError, UnprocessableError
 from reelay.common.identity import PART_SIZE_BYTES
+from reelay.upload.domain.errors import NoSuchPartError, PartsMissingError
 from reelay.upload.domain.upload import Part, Upload
 
 NAMED = 10
 """So many missing parts are named to a client."""
-
-
-class PresignedMissingError(NotFoundError):
-    """There is no such presigned upload."""
-
-
-class NoSuchPartError(UnprocessableError):
-    """The file has no part of this number."""
-
-    problem = "no-such-part"
-
-
-class OtherDigestError(ConflictError):
-    """A part was announced with another digest before; another file needs a new upload."""
-
-    problem = "other-digest"
-
-
-class PartsMissingError(ConflictError):
-    """Parts of this file are not stored yet."""
-
-    problem = "parts-missing"
-
-
-class PresignedUnsupportedError(PermanentError):
-    """The object store does not check what it is sent; send the file over tus instead."""
-
-    status = HTTPStatus.NOT_IMPLEMENTED
-    problem = "presigned-unsupported"
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from reelay.common.errors import PermanentError, ReelayError, TransientError
 from reelay.upload.domain.errors import (
     NotMediaError,
     OffsetMismatchError,
-    OvertakenError,
     UploadGoneError,
     UploadLockedError,
 )
@@ -124,7 +123,7 @@ class ImportQueue:
             return
         except UploadGoneError as error:
             await self.fetching.imports.note_failure(job.upload_id, error.problem)
-        except (OffsetMismatchError, OvertakenError):
+        except OffsetMismatchError:
             await self._put_off(job, 0)
         except RemoteError as error:
             now = await uploads.find(job.upload_id)

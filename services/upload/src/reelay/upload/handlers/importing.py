@@ -6,20 +6,17 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from uuid import UUID
 
-from reelay.common.errors import ForbiddenError, NotFoundError
+from reelay.common.errors import ForbiddenError
 from reelay.common.tokens import Identity
 from reelay.upload.domain.addresses import AddressGuard
 from reelay.upload.domain.concatenation import Concatenation
+from reelay.upload.domain.errors import UploadMissingError
 from reelay.upload.domain.imports import Import, Imports
 from reelay.upload.domain.metadata import clean_filename, format_metadata
 from reelay.upload.domain.remote import parse_url
 from reelay.upload.domain.upload import Kind, State, Upload
 from reelay.upload.handlers.creation import NewUpload
 from reelay.upload.handlers.uploading import Uploading
-
-
-class ImportMissingError(NotFoundError):
-    """There is no such import."""
 
 
 @dataclass(frozen=True)
@@ -56,11 +53,11 @@ class Importing:
         return upload, Import(upload.id, url)
 
     async def look(self, identity: Identity, upload_id: UUID) -> tuple[Upload, Import]:
-        """Return how far an import is; raise ImportMissingError or ForbiddenError."""
+        """Return how far an import is; raise UploadMissingError or ForbiddenError."""
         identity.require("upload")
         job = await self.imports.find(upload_id)
         if job is None:
-            raise ImportMissingError
+            raise UploadMissingError("There is no such import.")
         upload = await self.uploading.uploads.find(upload_id)
         if upload.owner_id != identity.subject and "admin" not in identity.scopes:
             raise ForbiddenError("This import is somebody else's.")

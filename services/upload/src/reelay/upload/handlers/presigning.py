@@ -14,12 +14,11 @@ from reelay.common.storage.port import (
 )
 from reelay.common.tokens import Identity
 from reelay.upload.domain.concatenation import Concatenation
-from reelay.upload.domain.errors import UploadCompleteError, UploadGoneError
+from reelay.upload.domain.errors import UploadCompleteError, UploadGoneError, UploadMissingError
 from reelay.upload.domain.metadata import clean_filename, format_metadata
 from reelay.upload.domain.presigned import (
     Announcement,
     Announcements,
-    PresignedMissingError,
     check_announcements,
     check_none_missing,
     size_of_part,
@@ -174,14 +173,14 @@ class Presigning:
     async def _living(self, identity: Identity, upload_id: UUID) -> Upload:
         upload = await self.uploading.own(identity, upload_id)
         if upload.kind is not Kind.PRESIGNED:
-            raise PresignedMissingError
+            raise UploadMissingError("There is no such presigned upload.")
         return upload
 
     async def _own(self, identity: Identity, upload_id: UUID) -> Upload:
         identity.require("upload")
         upload = await self.uploading.uploads.find(upload_id)
         if upload.kind is not Kind.PRESIGNED:
-            raise PresignedMissingError
+            raise UploadMissingError("There is no such presigned upload.")
         if upload.owner_id != identity.subject and "admin" not in identity.scopes:
             raise ForbiddenError("This upload is somebody else's.")
         return upload
