@@ -49,6 +49,9 @@ def test_damaged_package_is_found_and_repaired_by_encoding_again(
     whole = {path: flip(folder / path) for path in damaged}
     found = {f["name"]: f for f in findings(own_instance, "verify", code=1)}
     assert sorted(d["path"] for d in found[package_id]["damaged"]) == sorted(damaged)
+    mistyped = own_instance.reelay("verify", "f" * 64)
+    assert mistyped.returncode == 1
+    assert "f" * 64 in mistyped.stderr
     [verdict] = findings(own_instance, "verify", "--repair", package_id)
     assert verdict["repair"] == "encoding"
 

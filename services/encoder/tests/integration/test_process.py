@@ -51,6 +51,16 @@ async def test_silent_program_is_killed(bench, make_task, video, tmp_path):
     await until_gone(str(tmp_path / "hung"))
 
 
+async def test_program_that_closes_its_outputs_and_stays_is_killed(
+    bench, make_task, media, video, tmp_path
+):
+    stay = f'exec "{sys.executable}" -c "import os, time; os.closerange(3, 300); time.sleep(600)"'
+    program = script(tmp_path / "staying", f'"{media.ffmpeg}" "$@"', stay)
+    limits = replace(LIMITS, no_progress_s=2.0)
+    with pytest.raises(FFmpegHungError, match="stood still"):
+        await bench.encode(video, make_task(video), program=program, limits=limits)
+
+
 async def test_endless_program_is_killed(bench, make_task, video, tmp_path):
     program = script(tmp_path / "endless", "while true; do echo busy >&2; sleep 0.1; done")
     limits = replace(LIMITS, wall_s=0.8)

@@ -156,7 +156,7 @@ async def test_grace_that_is_no_number_collects_nothing(system: System, grace_s:
 
 
 @pytest.mark.parametrize(
-    "names", [["a\x00b"], ["A" * 64], [""], ["0" * 64 + "\n"], ["0" * 64] * 70_000, [7], "0" * 64]
+    "names", [["a\x00b"], ["A" * 64], [""], ["0" * 64 + "\n"], ["0" * 64] * 10_001, [7], "0" * 64]
 )
 async def test_names_that_no_asset_has_are_refused(system: System, names: object) -> None:
     answer = await ask(system, "verify", names=names)

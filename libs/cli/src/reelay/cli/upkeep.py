@@ -27,6 +27,10 @@ class CutShortError(CommandError):
     """The server stopped in the middle; run the command again."""
 
 
+class UnknownNamesError(CommandError):
+    """There is no complete package and no source of such a name."""
+
+
 def collect(server: str, token: str, *, dry_run: bool, grace_s: float | None, as_json: bool) -> int:
     """Run a collection; return the exit code."""
     order = {"dry_run": dry_run, "grace_s": grace_s}
@@ -47,13 +51,15 @@ def collect(server: str, token: str, *, dry_run: bool, grace_s: float | None, as
 
 
 def examine(server: str, token: str, names: list[str], *, repair: bool, as_json: bool) -> int:
-    """Run a verification; return the exit code."""
+    """Run a verification; return the exit code. Raises UnknownNamesError after all is said."""
     order = {"names": names, "repair": repair}
     count = damaged = failed = 0
+    unknown = dict.fromkeys(names)
 
     def say(finding: Finding) -> None:
         nonlocal count, damaged, failed
         count += 1
+        unknown.pop(finding["name"], None)
         damaged += bool(finding["damaged"])
         failed += bool(finding["damaged"]) and finding["repair"] not in IN_HAND
         _say(finding, as_json, _in_words(finding))
@@ -61,6 +67,10 @@ def examine(server: str, token: str, names: list[str], *, repair: bool, as_json:
     asyncio.run(_ask(server, token, ("sources/verify", "packages/verify"), order, say))
     if not as_json:
         print(f"{count} verified, {damaged} damaged.")  # noqa: T201
+    if unknown:
+        raise UnknownNamesError(
+            f"There is no complete package and no source of this name: {', '.join(unknown)}"
+        )
     return 1 if failed else 0
 
 

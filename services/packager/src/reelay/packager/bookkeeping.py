@@ -174,11 +174,12 @@ class Bookkeeping:
         """
         if not await self._is_task(failed.task_id) or await self._abandon_repair(failed):
             return
-        await self._store.put(f"packages/{failed.package_id}/{FAILED}", failure(failed.reason))
         async with self._outbox.transaction() as tx:
             row = await repository.lock(tx.session, failed.package_id)
             if row is None or row.state != repository.PLANNED:
                 return
+            # While the row is locked nobody takes the package up again, which would remove this.
+            await self._store.put(f"packages/{failed.package_id}/{FAILED}", failure(failed.reason))
             row.state, row.reason = repository.FAILED, failed.reason
             tx.session.add(row)
             await repository.delete_tasks(tx.session, failed.package_id)

@@ -65,9 +65,21 @@ class FFmpegProcess:
         self._resting = False
 
     async def wait(self) -> int:
-        """Return the exit status (negative: killed by that signal) once the log is read."""
-        await self._reading_log
-        return await self._process.wait()
+        """Return the exit status (negative: killed by that signal) once the log is read.
+
+        Raises FFmpegHungError like `watch`: an output that has ended is no end yet.
+        """
+        ending = asyncio.create_task(self._ended())
+        watching = asyncio.create_task(self.watch())
+        try:
+            await asyncio.wait({ending, watching}, return_when=asyncio.FIRST_COMPLETED)
+            if not ending.done():
+                watching.result()
+            return await ending
+        finally:
+            for task in (ending, watching):
+                task.cancel()
+            await asyncio.gather(ending, watching, return_exceptions=True)
 
     async def watch(self) -> None:
         """Raise FFmpegHungError when a limit of time is reached; never returns."""
@@ -91,6 +103,10 @@ class FFmpegProcess:
         with contextlib.suppress(asyncio.CancelledError):
             await self._reading_log
         await self._process.wait()
+
+    async def _ended(self) -> int:
+        await asyncio.shield(self._reading_log)
+        return await self._process.wait()
 
     async def _read_log(self) -> None:
         assert self._process.stderr is not None
