@@ -62,6 +62,22 @@ def test_viewer_who_asks_for_everything_delays_another_by_one_turn() -> None:
     assert list(board.waiting(0.6))[:3] == [wanted(1), wanted(500), wanted(2)]
 
 
+def test_player_of_many_names_gets_no_more_than_its_address() -> None:
+    board = DemandBoard()
+    for number in range(1, 101):
+        board.hear(wanted(number), f"greedy-{number}", number / 1000)
+    board.hear(wanted(500), "modest-1", 0.5)
+    assert list(board.waiting(0.6))[:3] == [wanted(1), wanted(500), wanted(2)]
+
+
+def test_players_at_one_address_take_turns() -> None:
+    board = DemandBoard()
+    for number in range(1, 101):
+        board.hear(wanted(number), "home-tv", number / 1000)
+    board.hear(wanted(500), "home-phone", 0.5)
+    assert list(board.waiting(0.6))[:3] == [wanted(1), wanted(500), wanted(2)]
+
+
 def test_ten_viewers_at_ten_positions_take_turns() -> None:
     board = DemandBoard()
     for viewer in range(10):

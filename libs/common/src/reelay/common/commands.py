@@ -99,7 +99,10 @@ class SegmentDemanded(Message):
 
     package_id: str
     path: str = Field(description="relative to the package, for example video/360p/7.m4s")
-    viewer: str = Field(default="", description="tells viewers apart, so that they take turns")
+    viewer: str = Field(
+        default="",
+        description="tells viewers apart, so that they take turns: address, dash, player at it",
+    )
 
 
 class SegmentsStored(Message):

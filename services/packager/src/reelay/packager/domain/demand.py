@@ -1,6 +1,6 @@
 """What viewers wait for, and where they are: soft state that lapses when nobody repeats it."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -71,16 +71,23 @@ class DemandBoard:
     def waiting(self, now_s: float) -> Iterator[Wanted]:
         """Yield the demands that still wait, in the order in which they are served.
 
-        Viewers take turns, and each one's demands are served as they came, so that one who asks
-        for everything at once delays nobody else by more than one turn.
+        Addresses take turns, at each address its players do, and each one's demands are served as
+        they came: who asks for everything at once, under whatever names, delays nobody else by
+        more than one turn.
         """
         self._lapse(now_s)
         turns: Counter[str] = Counter()
-        queue = []
+        at_address: dict[str, list[tuple[int, float, Wanted]]] = defaultdict(list)
         for wanted, demand in sorted(self._demands.items(), key=lambda item: _age(item[1])):
-            queue.append((turns[demand.viewer], demand.first_heard_s, wanted))
+            address, _, _ = demand.viewer.partition("-")
+            at_address[address].append((turns[demand.viewer], demand.first_heard_s, wanted))
             turns[demand.viewer] += 1
-        for _, _, wanted in sorted(queue, key=lambda entry: entry[:2]):
+        queue = [
+            (turn, heard_s, wanted)
+            for demands in at_address.values()
+            for turn, (_, heard_s, wanted) in enumerate(sorted(demands, key=_turn_and_age))
+        ]
+        for _, _, wanted in sorted(queue, key=_turn_and_age):
             yield wanted
 
     def _lapse(self, now_s: float) -> None:
@@ -98,3 +105,7 @@ class DemandBoard:
 
 def _age(demand: _Demand) -> float:
     return demand.first_heard_s
+
+
+def _turn_and_age(entry: tuple[int, float, Wanted]) -> tuple[int, float]:
+    return entry[:2]
