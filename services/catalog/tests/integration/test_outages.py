@@ -46,21 +46,31 @@ def all_facts(films: list[Film]) -> list[Event]:
     return steps
 
 
+async def drafted(catalog: Catalog, messaging: Messaging) -> list[Film]:
+    """Start a catalog and draft films in it."""
+    catalog.start()
+    await messaging.start()
+    return [Film(await catalog.draft()) for _ in range(FILMS)]
+
+
+async def all_are_ready(catalog: Catalog, films: list[Film]) -> None:
+    """Wait until the catalog knows all that was told of the films."""
+    for film in films:
+        assert film.video_id
+        await catalog.until(film.video_id, state="ready", progress=1.0)
+
+
 async def test_nats_restart_in_the_middle_loses_no_fact(
     lonely: Catalog, nats: Program, messaging: Messaging
 ) -> None:
-    lonely.start()
-    await messaging.start()
-    films = [Film(await lonely.draft()) for _ in range(FILMS)]
+    films = await drafted(lonely, messaging)
     steps = all_facts(films)
     for number, event in enumerate(steps):
         if number == len(steps) // 2:
             nats.kill()
             nats.start()
         await publish_surely(messaging, event)
-    for film in films:
-        assert film.video_id
-        await lonely.until(film.video_id, state="ready", progress=1.0)
+    await all_are_ready(lonely, films)
 
 
 async def test_drafts_are_taken_while_nats_is_away(lonely: Catalog, nats: Program) -> None:
@@ -79,9 +89,7 @@ async def test_killed_postgres_in_the_middle_loses_no_fact(
     fragile_postgres: Program, lonely: Catalog, messaging: Messaging
 ) -> None:
     lonely.database_url = fresh_database(fragile_postgres)
-    lonely.start()
-    await messaging.start()
-    films = [Film(await lonely.draft()) for _ in range(FILMS)]
+    films = await drafted(lonely, messaging)
     assert films[0].video_id
     async with lonely.listen(films[0].video_id) as listener:
         steps = all_facts(films)
@@ -96,9 +104,7 @@ async def test_killed_postgres_in_the_middle_loses_no_fact(
         await asyncio.sleep(1)
         fragile_postgres.start()
         wait_until(lonely.is_ready, "the catalog is ready again")
-        for film in films:
-            assert film.video_id
-            await lonely.until(film.video_id, state="ready", progress=1.0)
+        await all_are_ready(lonely, films)
         assert (await listener.until(state="ready"))[-1].data["progress"] == 1.0
     letters = await messaging.jetstream.stream_info("DEADLETTERS")
     assert letters.state.messages == 0
@@ -107,18 +113,14 @@ async def test_killed_postgres_in_the_middle_loses_no_fact(
 async def test_killed_catalog_goes_on_where_it_was(
     lonely: Catalog, nats: Program, messaging: Messaging
 ) -> None:
-    lonely.start()
-    await messaging.start()
-    films = [Film(await lonely.draft()) for _ in range(FILMS)]
+    films = await drafted(lonely, messaging)
     steps = all_facts(films)
     for number, event in enumerate(steps):
         if number == len(steps) // 2:
             lonely.stop(signal.SIGKILL)
         await publish(messaging, event)
     lonely.start()
-    for film in films:
-        assert film.video_id
-        await lonely.until(film.video_id, state="ready", progress=1.0)
+    await all_are_ready(lonely, films)
 
 
 async def test_catalog_stops_while_its_servers_are_away(

@@ -1,5 +1,6 @@
 """A small tus client, and one that breaks off."""
 
+import asyncio
 import base64
 import hashlib
 import socket
@@ -23,6 +24,14 @@ def asset_id_of(data: bytes) -> str:
     """Return the identity of a file as DESIGN defines it, computed independently."""
     parts = [data[at : at + PART] for at in range(0, len(data), PART)]
     return hashlib.sha256(b"".join(hashlib.sha256(part).digest() for part in parts)).hexdigest()
+
+
+async def slowly(data: bytes, pieces: int, pause_s: float) -> AsyncIterator[bytes]:
+    """Yield bytes with pauses between them."""
+    step = -(-len(data) // pieces)
+    for at in range(0, len(data), step):
+        yield data[at : at + step]
+        await asyncio.sleep(pause_s)
 
 
 def metadata(**values: object) -> str:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 from uuid import UUID
 
 import httpx
@@ -23,7 +24,9 @@ from reelay.common.tokens import TokenSigner
 from .client import TusClient
 from .importing import Importer
 from .origin import Origin, running_origin
+from .sending import Sender
 
+Fact = TypeVar("Fact", bound=Event)
 BOTH_STORES = pytest.mark.parametrize("store_kind", ["file", "s3"])
 
 
@@ -49,7 +52,7 @@ class System:
         await self.messaging.publish(fact)
         return fact.video_id
 
-    async def facts(self, kind: type[Event], count: int) -> list[Event]:
+    async def facts(self, kind: type[Fact], count: int) -> list[Fact]:
         """Return the first facts of a kind, in order; waits for them."""
         subscription = await self.messaging.jetstream.subscribe(
             kind.subject,
@@ -177,6 +180,17 @@ async def system(service: Program, store_url: str, messaging: Messaging) -> Asyn
 
 
 @pytest.fixture
+async def second_replica(
+    system: System, replica: Callable[[], Program]
+) -> AsyncIterator[httpx.AsyncClient]:
+    """An HTTP client of another replica beside the system's own."""
+    program = await asyncio.to_thread(replica)
+    await system.ready(program.url)
+    async with httpx.AsyncClient(base_url=program.url, timeout=60) as http:
+        yield http
+
+
+@pytest.fixture
 async def origin() -> AsyncIterator[Origin]:
     """A server to import from."""
     async with running_origin() as origin:
@@ -186,3 +200,8 @@ async def origin() -> AsyncIterator[Origin]:
 @pytest.fixture
 def importer(system: System, origin: Origin) -> Importer:
     return Importer(system.client.http, system.client.token, origin)
+
+
+@pytest.fixture
+def sender(system: System) -> Sender:
+    return Sender(system.client.http, system.client.token or "")

@@ -2,28 +2,22 @@
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
 
-from reelay.common.events import AssetUploaded
-from reelay.common.storage.port import read_all
-
-from .client import asset_id_of
+from .configuration import environment, limited
 from .origin import Origin
 
-if TYPE_CHECKING:
-    from .conftest import System
-
 IMPORTS = "/api/v1/imports"
-LOOPBACK = {"UPLOAD_IMPORT_ALLOWED_NETWORKS": "127.0.0.1/32", "UPLOAD_IMPORT_RETRY_S": "0.05"}
+ON_LOOPBACK = {"import_allowed_networks": "127.0.0.1/32", "import_retry_s": 0.05}
+LOOPBACK = environment(**ON_LOOPBACK)
 ENDED = ("complete", "failed", "cancelled")
 
 
 def with_settings(**settings: object) -> pytest.MarkDecorator:
-    named = {f"UPLOAD_{name.upper()}": str(value) for name, value in settings.items()}
-    return pytest.mark.parametrize("extra_settings", [LOOPBACK | named], ids=["limited"])
+    return limited(**ON_LOOPBACK, **settings)
 
 
 @dataclass
@@ -85,21 +79,3 @@ class Importer:
     async def ended(self, url: str, **order: object) -> dict[str, Any]:
         """Import a URL; return how it ended."""
         return await self.until(await self.begin(url, **order))
-
-
-async def is_stored(system: "System", data: bytes) -> None:
-    """Assert that these bytes, and no others, were announced and lie in the store."""
-    [fact] = await system.facts(AssetUploaded, 1)
-    assert isinstance(fact, AssetUploaded)
-    assert fact.asset_id == asset_id_of(data)
-    assert fact.size_bytes == len(data)
-    assert await read_all(system.store, fact.source_key) == data
-    assert await system.number_of(AssetUploaded) == 1
-    assert await system.keys("staging/") == []
-
-
-async def nothing_is_stored(system: "System") -> None:
-    """Assert that nothing is left in the store; tidying follows the end of an import."""
-    async with asyncio.timeout(10):
-        while [*await system.keys("sources/"), *await system.keys("staging/")]:  # noqa: ASYNC110
-            await asyncio.sleep(0.05)

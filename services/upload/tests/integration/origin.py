@@ -33,6 +33,17 @@ def says(status: str, *fields: str, body: bytes = b"") -> Handler:
     return handle
 
 
+def in_turn(*answers: Handler) -> Handler:
+    """Answer each request in its own way, and all that follow as the last."""
+    left = list(answers)
+
+    async def handle(asked: Asked, writer: asyncio.StreamWriter) -> None:
+        answer = left.pop(0) if len(left) > 1 else left[0]
+        await answer(asked, writer)
+
+    return handle
+
+
 @dataclass
 class File:
     """Answers as a server of files does."""

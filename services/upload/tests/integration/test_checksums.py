@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from reelay.common.events import AssetUploaded
-from reelay.common.storage.port import read_all
 
-from .client import OCTETS, PART, asset_id_of, checksum, movie
+from .client import OCTETS, PART, checksum, movie
 from .conftest import BOTH_STORES, System
+from .outcomes import is_stored
 
 pytestmark = pytest.mark.integration
 
@@ -34,9 +34,7 @@ async def test_damaged_bytes_are_refused_and_none_of_them_kept(
     assert await system.number_of(AssetUploaded) == 0
     right = await system.client.patch(path, CUT, data[CUT:], Upload_Checksum=rest)
     assert right.status_code == 204
-    [fact] = await system.facts(AssetUploaded, 1)
-    assert fact.asset_id == asset_id_of(data)
-    assert await read_all(system.store, fact.source_key) == data
+    await is_stored(system, data)
 
 
 async def test_damaged_first_bytes_do_not_end_an_upload_as_no_video(system: System) -> None:

@@ -3,18 +3,17 @@
 import asyncio
 import signal
 import time
-from collections.abc import AsyncIterator, Callable
 
 import httpx
 import pytest
 
 from reelay.common.events import AssetUploadTerminated
-from reelay.common.testing.servers import Program
 
 from .client import PART, id_of, movie
 from .conftest import BOTH_STORES, System
-from .importing import LOOPBACK, Importer, is_stored, nothing_is_stored, with_settings
+from .importing import LOOPBACK, Importer, with_settings
 from .origin import File, Origin
+from .outcomes import is_stored, nothing_is_stored
 
 pytestmark = pytest.mark.integration
 
@@ -25,14 +24,8 @@ def extra_settings() -> dict[str, str]:
 
 
 @pytest.fixture
-async def other(
-    system: System, importer: Importer, replica: Callable[[], Program]
-) -> AsyncIterator[Importer]:
-    """A client of a second replica."""
-    program = await asyncio.to_thread(replica)
-    await system.ready(program.url)
-    async with httpx.AsyncClient(base_url=program.url, timeout=60) as http:
-        yield Importer(http, importer.token, importer.origin)
+def other(importer: Importer, second_replica: httpx.AsyncClient) -> Importer:
+    return Importer(second_replica, importer.token, importer.origin)
 
 
 @BOTH_STORES

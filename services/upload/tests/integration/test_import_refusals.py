@@ -10,12 +10,18 @@ from reelay.common.identity import new_id
 
 from .client import PART, TusClient, id_of, movie
 from .conftest import System
-from .importing import LOOPBACK, Importer, is_stored, nothing_is_stored, with_settings
-from .origin import File, Origin, says
+from .importing import LOOPBACK, Importer, with_settings
+from .origin import File, Origin, in_turn, says
+from .outcomes import is_stored, nothing_is_stored
 
 pytestmark = pytest.mark.integration
 
 NO_NETWORK = pytest.mark.parametrize("extra_settings", [{}], ids=["default"])
+
+
+def dripping() -> File:
+    """Return a file that takes its server 50 s."""
+    return File(movie(1_000_000), block_bytes=1000, block_pause_s=0.05)
 
 
 @pytest.fixture
@@ -134,7 +140,6 @@ async def test_what_is_no_video_is_refused_as_an_upload_would_be(
         done = await importer.until(path)
         assert (done["state"], done["problem"]) == ("failed", "not-media")
         fact = (await system.facts(AssetUploadTerminated, number + 1))[number]
-        assert isinstance(fact, AssetUploadTerminated)
         assert fact.upload_id == id_of(path)
         assert (fact.reason, fact.video_id) == (done["reason"], None if number else video_id)
     await nothing_is_stored(system)
@@ -176,16 +181,9 @@ async def test_range_that_says_less_than_it_promised_is_no_end(
 ) -> None:
     data = movie(PART + 100_000)
     file = File(data, breaks=[PART + 7])
-
-    async def stingy(asked: object, writer: asyncio.StreamWriter) -> None:
-        if len(origin.asked) == 2:
-            rest = f"Content-Range: bytes {PART + 7}-{len(data) - 1}/{len(data)}"
-            body = data[PART + 7 : PART + 5000]
-            await says("206 Partial Content", rest, body=body)(origin.asked[-1], writer)
-            return
-        await file(origin.asked[-1], writer)
-
-    done = await importer.ended(origin.serve("/film", stingy))
+    rest = f"Content-Range: bytes {PART + 7}-{len(data) - 1}/{len(data)}"
+    stingy = says("206 Partial Content", rest, body=data[PART + 7 : PART + 5000])
+    done = await importer.ended(origin.serve("/film", in_turn(file, stingy, file)))
     assert done["state"] == "complete"
     await is_stored(system, data)
     assert origin.ranges_asked()[2] == f"bytes={PART + 5000}-"
@@ -195,10 +193,10 @@ async def test_bytes_beyond_the_told_length_make_it_another_file(
     system: System, importer: Importer, origin: Origin
 ) -> None:
     data = movie(PART + 100_000)
-    path = await importer.begin(origin.serve("/film", File(data, breaks=[PART + 7])))
-    await importer.received(path, PART + 7)
-    origin.serve("/film", File(data + b"more", chunked=True, ranges=False))
-    done = await importer.until(path)
+    longer = File(data + b"more", chunked=True, ranges=False)
+    done = await importer.ended(
+        origin.serve("/film", in_turn(File(data, breaks=[PART + 7]), longer))
+    )
     assert (done["state"], done["problem"]) == ("failed", "file-changed")
 
 
@@ -206,8 +204,7 @@ async def test_bytes_beyond_the_told_length_make_it_another_file(
 async def test_server_that_only_drips_is_given_up(
     system: System, importer: Importer, origin: Origin
 ) -> None:
-    file = File(movie(1_000_000), block_bytes=1000, block_pause_s=0.05)
-    done = await importer.ended(origin.serve("/drips", file))
+    done = await importer.ended(origin.serve("/drips", dripping()))
     assert (done["state"], done["problem"]) == ("failed", "too-slow")
     assert "bytes a second" in done["reason"]
 
@@ -216,8 +213,7 @@ async def test_server_that_only_drips_is_given_up(
 async def test_import_takes_no_longer_than_the_limit(
     system: System, importer: Importer, origin: Origin
 ) -> None:
-    file = File(movie(1_000_000), block_bytes=1000, block_pause_s=0.05)
-    done = await importer.ended(origin.serve("/slow", file))
+    done = await importer.ended(origin.serve("/drips", dripping()))
     assert (done["state"], done["problem"]) == ("failed", "too-slow")
     assert done["reason"] == "The file did not come within 2 seconds."
     await nothing_is_stored(system)

@@ -4,12 +4,13 @@ import asyncio
 
 import pytest
 
-from reelay.common.events import AssetUploaded, AssetUploadStarted
+from reelay.common.events import AssetUploaded
 
-from .client import PART, id_of, movie
+from .client import PART, movie
 from .conftest import BOTH_STORES, System
-from .importing import LOOPBACK, Importer, is_stored, nothing_is_stored, with_settings
-from .origin import File, Origin, says
+from .importing import LOOPBACK, Importer, with_settings
+from .origin import File, Origin, in_turn, says
+from .outcomes import is_announced, is_stored, nothing_is_stored, second_is_no_copy
 
 pytestmark = pytest.mark.integration
 
@@ -40,14 +41,8 @@ async def test_imported_file_is_the_asset_that_an_upload_of_it_would_be(
         "received_bytes": len(data),
         "size_bytes": len(data),
     }
-    await is_stored(system, data)
-    [started] = await system.facts(AssetUploadStarted, 1)
-    [uploaded] = await system.facts(AssetUploaded, 1)
-    assert isinstance(started, AssetUploadStarted)
-    assert isinstance(uploaded, AssetUploaded)
-    assert (started.video_id, uploaded.video_id) == (video_id, video_id)
-    assert uploaded.filename == "my film.mp4"
-    assert uploaded.upload_id == id_of(response.headers["location"])
+    path = response.headers["location"]
+    await is_announced(system, path, data, video_id=video_id, filename="my film.mp4")
     assert len(origin.asked) == 1
 
 
@@ -59,11 +54,7 @@ async def test_second_copy_of_a_known_file_is_not_kept(
     assert (await system.client.patch(path, 0, data)).status_code == 204
     done = await importer.ended(origin.serve("/copy", File(data)), filename="of/mine.mp4")
     assert (done["state"], done["filename"]) == ("complete", "mine.mp4")
-    first, second = await system.facts(AssetUploaded, 2)
-    assert isinstance(first, AssetUploaded)
-    assert isinstance(second, AssetUploaded)
-    assert (second.asset_id, second.source_key) == (first.asset_id, first.source_key)
-    assert await system.keys("sources/") == [first.source_key]
+    await second_is_no_copy(system)
 
 
 @pytest.mark.parametrize("size_bytes", [100, 5000, PART, PART + 1], ids=str)
@@ -103,11 +94,9 @@ async def test_server_that_cannot_go_on_is_read_anew_and_compared(
 async def test_file_that_changed_between_two_tries_is_given_up(
     system: System, importer: Importer, origin: Origin
 ) -> None:
-    url = origin.serve("/film", File(movie(PART + 100_000, seed=1), breaks=[PART + 7]))
-    path = await importer.begin(url)
-    await importer.received(path, PART + 7)
-    origin.serve("/film", File(movie(PART + 100_000, seed=2), etag='"second"'))
-    done = await importer.until(path)
+    old = File(movie(PART + 100_000, seed=1), breaks=[PART + 7])
+    new = File(movie(PART + 100_000, seed=2), etag='"second"')
+    done = await importer.ended(origin.serve("/film", in_turn(old, new)))
     assert (done["state"], done["problem"]) == ("failed", "file-changed")
     assert (
         done["reason"] == "The file changed on its server while it was imported; import it again."
@@ -122,11 +111,9 @@ async def test_new_file_never_follows_an_old_one_s_beginning(
     """The new file breaks before it differs from what is stored; nobody may go on with it there."""
     old = movie(PART + 100_000, seed=1)
     new = old[:PART] + movie(100_000, seed=2)
-    origin.serve("/film", File(old, breaks=[PART + 50_000]))
-    path = await importer.begin(origin.url + "/film")
-    await importer.received(path, PART + 50_000)
-    origin.serve("/film", File(new, etag='"second"', breaks=[1000, PART + 3, PART]))
-    done = await importer.until(path)
+    first = File(old, breaks=[PART + 50_000])
+    second = File(new, etag='"second"', breaks=[1000, PART + 3, PART])
+    done = await importer.ended(origin.serve("/film", in_turn(first, second)))
     assert (done["state"], done["problem"]) == ("failed", "file-changed")
     assert await system.number_of(AssetUploaded) == 0
 
@@ -136,16 +123,9 @@ async def test_answer_with_another_range_is_not_taken(
 ) -> None:
     data = movie(PART + 100_000)
     file = File(data, breaks=[PART + 7])
-
-    async def shifted(asked: object, writer: asyncio.StreamWriter) -> None:
-        if len(origin.asked) == 2:
-            whole = f"Content-Range: bytes 0-{len(data) - 1}/{len(data)}"
-            body = data[:5000]
-            await says("206 Partial Content", whole, body=body)(origin.asked[-1], writer)
-            return
-        await file(origin.asked[-1], writer)
-
-    done = await importer.ended(origin.serve("/film", shifted))
+    whole = f"Content-Range: bytes 0-{len(data) - 1}/{len(data)}"
+    shifted = says("206 Partial Content", whole, body=data[:5000])
+    done = await importer.ended(origin.serve("/film", in_turn(file, shifted, file)))
     assert done["state"] == "complete"
     await is_stored(system, data)
     assert origin.ranges_asked() == [None, f"bytes={PART + 7}-", None]
@@ -155,12 +135,8 @@ async def test_server_that_is_busy_is_asked_again(
     system: System, importer: Importer, origin: Origin
 ) -> None:
     data = movie(10_000)
-    answers = [says("503 Busy"), says("429 Slow down"), File(data)]
-
-    async def in_turn(asked: object, writer: asyncio.StreamWriter) -> None:
-        await answers[len(origin.asked) - 1](origin.asked[-1], writer)
-
-    done = await importer.ended(origin.serve("/film", in_turn))
+    answers = in_turn(says("503 Busy"), says("429 Slow down"), File(data))
+    done = await importer.ended(origin.serve("/film", answers))
     assert done["state"] == "complete"
     await is_stored(system, data)
 

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 
 from reelay.common.events import AssetUploaded, AssetUploadStarted, AssetUploadTerminated
-from reelay.common.storage.port import read_all
 
 from .client import PART, asset_id_of, id_of, metadata, movie
 from .conftest import BOTH_STORES, System
+from .outcomes import is_announced
 
 pytestmark = pytest.mark.integration
 
@@ -33,17 +33,7 @@ async def test_joined_pieces_are_the_asset_that_the_plain_file_is(
     response = await system.client.join(paths, video_id=video_id, filename="whole.mp4")
     assert (response.status_code, response.headers["upload-offset"]) == (201, str(len(data)))
     final = response.headers["location"]
-    [fact] = await system.facts(AssetUploaded, 1)
-    assert fact == AssetUploaded(
-        upload_id=id_of(final),
-        video_id=video_id,
-        asset_id=asset_id_of(data),
-        source_key=f"sources/{id_of(final)}",
-        size_bytes=len(data),
-        filename="whole.mp4",
-    )
-    assert await read_all(system.store, fact.source_key) == data
-    assert await system.keys("staging/") == []
+    await is_announced(system, final, data, video_id=video_id, filename="whole.mp4")
     head = await system.client.head(final)
     assert head.headers["upload-concat"] == "final;" + " ".join(paths)
     assert head.headers["upload-length"] == head.headers["upload-offset"] == str(len(data))

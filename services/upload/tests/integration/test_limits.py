@@ -7,14 +7,10 @@ import pytest
 from reelay.common.events import AssetUploaded, VideoDeleted
 
 from .client import PART, asset_id_of, movie
+from .configuration import limited
 from .conftest import System
 
 pytestmark = pytest.mark.integration
-
-
-def limited(**settings: object) -> pytest.MarkDecorator:
-    named = {f"UPLOAD_{name.upper()}": str(value) for name, value in settings.items()}
-    return pytest.mark.parametrize("extra_settings", [named])
 
 
 @limited(max_size_bytes=5000)

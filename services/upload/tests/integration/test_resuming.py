@@ -6,10 +6,10 @@ import time
 import pytest
 
 from reelay.common.events import AssetUploaded
-from reelay.common.storage.port import read_all
 
-from .client import PART, asset_id_of, movie
+from .client import PART, movie
 from .conftest import BOTH_STORES, System
+from .outcomes import is_stored
 
 pytestmark = pytest.mark.integration
 
@@ -26,10 +26,7 @@ async def finish(system: System, path: str, data: bytes, offset: int) -> None:
     """Send the rest and check that the file is whole."""
     response = await system.client.patch(path, offset, data[offset:])
     assert response.status_code == 204, response.text
-    [fact] = await system.facts(AssetUploaded, 1)
-    assert fact.asset_id == asset_id_of(data)
-    assert await read_all(system.store, fact.source_key) == data
-    assert await system.keys("staging/") == []
+    await is_stored(system, data)
 
 
 @BOTH_STORES

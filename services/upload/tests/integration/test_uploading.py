@@ -6,11 +6,12 @@ from itertools import pairwise
 
 import pytest
 
-from reelay.common.events import AssetUploaded, AssetUploadStarted
+from reelay.common.events import AssetUploaded
 from reelay.common.storage.port import read_all
 
 from .client import PART, asset_id_of, id_of, movie
 from .conftest import BOTH_STORES, System
+from .outcomes import is_announced, is_stored
 
 pytestmark = pytest.mark.integration
 
@@ -27,19 +28,7 @@ async def test_whole_file_is_stored_named_and_announced(
     assert (response.status_code, response.headers["upload-offset"]) == (204, str(size_bytes))
     assert response.headers["tus-resumable"] == "1.0.0"
 
-    [fact] = await system.facts(AssetUploaded, 1)
-    assert fact == AssetUploaded(
-        upload_id=id_of(path),
-        video_id=video_id,
-        asset_id=asset_id_of(data),
-        source_key=f"sources/{id_of(path)}",
-        size_bytes=size_bytes,
-        filename="holiday.mp4",
-    )
-    assert await read_all(system.store, fact.source_key) == data
-    [started] = await system.facts(AssetUploadStarted, 1)
-    assert started.video_id == video_id
-    assert await system.keys("staging/") == []
+    await is_announced(system, path, data, video_id=video_id, filename="holiday.mp4")
     assert await system.client.offset(path) == size_bytes
 
 
@@ -50,10 +39,7 @@ async def test_file_may_come_in_many_small_requests(system: System) -> None:
     for start, end in pairwise(cuts):
         response = await system.client.patch(path, start, data[start:end])
         assert response.headers["upload-offset"] == str(end), response.text
-    [fact] = await system.facts(AssetUploaded, 1)
-    assert fact.asset_id == asset_id_of(data)
-    assert await read_all(system.store, fact.source_key) == data
-    assert await system.keys("staging/") == []
+    await is_stored(system, data)
 
 
 @BOTH_STORES

@@ -6,24 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from reelay.common.identity import PART_SIZE_BYTES
-from reelay.common.storage.port import Bytes
 from reelay.upload.domain.parts import PartBuffer
 
-
-class ListSpool:
-    """Keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.blocks: list[bytes] = []
-
-    def write(self, block: Bytes) -> None:
-        self.blocks.append(bytes(block))
-
-    def read_into(self, room: memoryview) -> None:
-        room[:] = b"".join(self.blocks)
-
-    def close(self) -> None:
-        self.blocks.clear()
+from .spools import InMemorySpool
 
 
 def all_bytes(buffer: PartBuffer) -> bytes:
@@ -35,7 +20,7 @@ def all_bytes(buffer: PartBuffer) -> bytes:
 def test_digest_and_bytes_do_not_depend_on_the_cuts(
     blocks: list[bytes], cuts: set[int], spooled: bool
 ) -> None:
-    buffer = PartBuffer(ListSpool() if spooled else bytearray(PART_SIZE_BYTES))
+    buffer = PartBuffer(InMemorySpool() if spooled else bytearray(PART_SIZE_BYTES))
     for number, block in enumerate(blocks):
         assert buffer.add(block) == b""
         if number in cuts:

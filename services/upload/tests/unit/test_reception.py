@@ -17,6 +17,8 @@ from reelay.upload.handlers.memory import PartMemory
 from reelay.upload.handlers.part_queue import Means
 from reelay.upload.handlers.reception import Reception
 
+from .spools import InMemorySpool
+
 BLOCK = b"\x00\x00\x00\x20ftypmp42" + bytes(1024 * 1024 - 12)
 BLOCKS_OF_PART = PART_SIZE_BYTES // len(BLOCK)
 
@@ -62,22 +64,6 @@ class InMemoryUploads:
         return after
 
 
-class ListSpool:
-    """Counts what is spooled."""
-
-    def __init__(self) -> None:
-        self.blocks: list[bytes] = []
-
-    def write(self, block: Bytes) -> None:
-        self.blocks.append(bytes(block))
-
-    def read_into(self, room: memoryview) -> None:
-        room[:] = b"".join(self.blocks)
-
-    def close(self) -> None:
-        self.blocks.clear()
-
-
 class Sender:
     """Sends blocks without end, and counts those that were taken."""
 
@@ -95,7 +81,7 @@ class Sender:
 
 
 async def test_slow_store_makes_its_client_wait_with_two_parts_at_most() -> None:
-    store, memory = GatedStore(), PartMemory(ListSpool)
+    store, memory = GatedStore(), PartMemory(InMemorySpool)
     sender = Sender(store, memory, Hold())
     sending = asyncio.create_task(sender.send(4 * BLOCKS_OF_PART))
     with pytest.raises(TimeoutError):
@@ -111,10 +97,10 @@ async def test_slow_store_makes_its_client_wait_with_two_parts_at_most() -> None
 
 
 async def test_parts_beyond_the_lent_memory_are_spooled() -> None:
-    spools: list[ListSpool] = []
+    spools: list[InMemorySpool] = []
 
-    def open_spool() -> ListSpool:
-        spools.append(ListSpool())
+    def open_spool() -> InMemorySpool:
+        spools.append(InMemorySpool())
         return spools[-1]
 
     store, memory = GatedStore(), PartMemory(open_spool, receiving_parts=2)
@@ -133,7 +119,7 @@ async def test_parts_beyond_the_lent_memory_are_spooled() -> None:
 
 async def test_spooled_parts_are_read_back_a_few_at_a_time() -> None:
     store = GatedStore()
-    memory = PartMemory(ListSpool, receiving_parts=0, storing_parts=2)
+    memory = PartMemory(InMemorySpool, receiving_parts=0, storing_parts=2)
     senders = [Sender(store, memory, Hold()) for _ in range(6)]
     await asyncio.gather(*[sender.send(BLOCKS_OF_PART + 1) for sender in senders])
     assert memory.storing == 2
@@ -146,7 +132,7 @@ async def test_spooled_parts_are_read_back_a_few_at_a_time() -> None:
 async def test_full_store_is_heard_of_while_the_client_is_silent() -> None:
     store, hold = GatedStore(), Hold()
     store.full = True
-    sender = Sender(store, PartMemory(ListSpool), hold)
+    sender = Sender(store, PartMemory(InMemorySpool), hold)
     await sender.send(BLOCKS_OF_PART + 1)
 
     async def silence() -> AsyncIterator[bytes]:
@@ -164,7 +150,7 @@ async def test_full_store_is_heard_of_while_the_client_is_silent() -> None:
 
 
 async def test_a_part_is_stored_while_the_row_moves_on_for_the_one_before() -> None:
-    store, memory = GatedStore(), PartMemory(ListSpool)
+    store, memory = GatedStore(), PartMemory(InMemorySpool)
     sender = Sender(store, memory, Hold())
     store.gate.set()
     sender.uploads.gate.clear()
@@ -178,7 +164,7 @@ async def test_a_part_is_stored_while_the_row_moves_on_for_the_one_before() -> N
 
 async def test_row_that_cannot_move_on_is_heard_of() -> None:
     store, hold = GatedStore(), Hold()
-    sender = Sender(store, PartMemory(ListSpool), hold)
+    sender = Sender(store, PartMemory(InMemorySpool), hold)
     await sender.send(BLOCKS_OF_PART)
     sender.uploads.gate.clear()
     await sender.send(1)
@@ -194,7 +180,7 @@ async def test_row_that_cannot_move_on_is_heard_of() -> None:
 
 
 async def test_memory_that_a_thread_may_still_read_is_not_lent_again() -> None:
-    memory = PartMemory(ListSpool, receiving_parts=1)
+    memory = PartMemory(InMemorySpool, receiving_parts=1)
     first = memory.lend()
     first.add(b"first")
     first.digest_blocks(first.cut_pending())
