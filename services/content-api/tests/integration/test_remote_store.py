@@ -44,6 +44,30 @@ async def test_objects_of_s3_are_served_waited_for_and_forgotten(
     assert not list(cache.glob("*/pipes/*")) + list(cache.glob("*/unfinished/*"))
 
 
+async def test_symbolic_links_in_the_cache_are_not_followed(
+    run_site: Any, s3_url: str, tmp_path: Path
+) -> None:
+    cache, secret = tmp_path / "cache", tmp_path / "secret"
+    cache.mkdir()
+    secret.write_bytes(b"s" * len(DATA))  # of the right size
+    async with run_site(s3_url, cache_dir=cache) as site:
+        await site.plan()
+        await site.put(SEGMENT, DATA)
+        assert (await site.get(SEGMENT)).content == DATA
+        package = site.package
+        [copy] = cache.glob("*/objects/*")
+        copy.unlink()
+        copy.symlink_to(secret)
+        assert (await site.get(SEGMENT)).content == DATA
+        assert not copy.is_symlink()
+    copy.unlink()
+    copy.symlink_to(secret)
+    async with run_site(s3_url, cache_dir=cache) as site:  # finds what the one before left
+        site.package = package
+        assert (await site.get(SEGMENT)).content == DATA
+    assert secret.read_bytes() == b"s" * len(DATA)
+
+
 async def test_outage_of_the_store_is_503_and_not_ready(
     run_site: Any, s3_url: str, seaweedfs: Any, tmp_path: Path
 ) -> None:

@@ -19,4 +19,5 @@ NO_FETCHING = {"UPLOAD_IMPORTS_AT_A_TIME": "0"}
 @pytest.mark.parametrize("who", ["administrator", "nobody"])
 async def test_answers_are_as_documented(system: System, tmp_path: Path, who: str) -> None:
     token = system.token("admin", "admin") if who == "administrator" else None
-    await asyncio.to_thread(fuzz, system.program.url, tmp_path, token=token)
+    shown = ["use_after_free"]  # presigned uploads and imports that ended are shown as `cancelled`
+    await asyncio.to_thread(fuzz, system.program.url, tmp_path, token=token, without=shown)

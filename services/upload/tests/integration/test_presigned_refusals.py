@@ -160,7 +160,7 @@ class TrustingStore:
         self.url = url
         self.aborted: list[str] = []
 
-    async def begin_parts(self, key: str) -> str:
+    async def begin_parts(self, key: str, *, signed: bool = False) -> str:
         return "attempt"
 
     async def presign_part(self, *_: object, **__: object) -> SignedRequest:

@@ -32,7 +32,7 @@ class GatedStore:
         self.stored: list[int] = []
         self.news: asyncio.Queue[int] = asyncio.Queue()
 
-    async def begin_parts(self, key: str) -> str:
+    async def begin_parts(self, key: str, *, signed: bool = False) -> str:
         return "attempt"
 
     async def put_part(

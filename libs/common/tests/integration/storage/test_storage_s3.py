@@ -2,13 +2,20 @@
 
 import asyncio
 import threading
+from hashlib import sha256
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
-from reelay.common.storage import ObjectMissingError, StoreUnavailableError, open_store, read_all
+from reelay.common.storage import (
+    InvalidPartsError,
+    ObjectMissingError,
+    StoreUnavailableError,
+    open_store,
+    read_all,
+)
 from reelay.common.storage.s3 import S3ObjectStore
 from reelay.common.testing.s3 import (
     ACCESS_KEY,
@@ -111,3 +118,30 @@ async def test_links_are_signed_for_the_address_that_clients_know(seaweedfs: Pro
     assert elsewhere.url.startswith("https://media.example/")
     with pytest.raises(ValueError, match="no address"):
         open_store(f"{url}?public=media.example")
+
+
+async def test_attempts_begun_without_the_algorithm_refuse_digests_and_others_need_them(
+    seaweedfs: Program,
+) -> None:
+    """Why attempts say how their parts will come; AWS does the same."""
+    store = open_store(fresh_bucket_url(seaweedfs))
+    assert isinstance(store, S3ObjectStore)
+    await store.check()
+    data = b"bytes"
+    async with httpx.AsyncClient(trust_env=False, timeout=20) as client:
+        for algorithm, status in ((None, 200), ("CRC32", 400), ("CRC64NVME", 400), ("SHA256", 200)):
+            headers = {} if algorithm is None else {"x-amz-checksum-algorithm": algorithm}
+            begin = store._bucket.client._create_multipart_upload
+            attempt = await asyncio.to_thread(begin, store._bucket.name, "k", headers)
+            signed = await store.presign_part(
+                "k", attempt, 1, sha256(data).hexdigest(), 60, size_bytes=len(data)
+            )
+            answer = await client.put(signed.url, content=data, headers=signed.headers)
+            assert answer.status_code == status, algorithm
+    [part] = await store.list_parts("k", attempt)
+    for digests in ([], [sha256(b"other").digest()]):
+        with pytest.raises((StoreUnavailableError, InvalidPartsError)):
+            await store.complete_parts("k", attempt, [part.tag], digests=digests)
+    digests = [sha256(data).digest()]
+    assert (await store.complete_parts("k", attempt, [part.tag], digests=digests)).created
+    assert await read_all(store, "k") == data

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -92,7 +92,7 @@ class FilesystemObjectStore:
         """See ObjectStore."""
         return self._root / check_key(key)
 
-    async def begin_parts(self, key: str) -> str:
+    async def begin_parts(self, key: str, *, signed: bool = False) -> str:
         """See ObjectStore."""
         check_key(key)
         return await self._calls.run(self._parts.begin)
@@ -111,7 +111,13 @@ class FilesystemObjectStore:
         return await self._calls.run(self._parts.list, attempt)
 
     async def complete_parts(
-        self, key: str, attempt: str, tags: list[str], last: Bytes = b""
+        self,
+        key: str,
+        attempt: str,
+        tags: list[str],
+        last: Bytes = b"",
+        *,
+        digests: Sequence[bytes] = (),
     ) -> PutResult:
         """See ObjectStore."""
         check_key(key)

@@ -1,7 +1,7 @@
 """What Reelay needs of an object store, and the contract that every adapter keeps."""
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -180,8 +180,12 @@ class ObjectStore(Protocol):
         """
         ...
 
-    async def begin_parts(self, key: str) -> str:
-        """Begin an object that is written in parts; return the name of this attempt."""
+    async def begin_parts(self, key: str, *, signed: bool = False) -> str:
+        """Begin an object that is written in parts; return the name of this attempt.
+
+        Its parts come by `put_part`, or, when it is `signed`, all by requests of `presign_part`:
+        S3 must know from the beginning whether digests come with them.
+        """
         ...
 
     async def put_part(
@@ -203,11 +207,18 @@ class ObjectStore(Protocol):
         ...
 
     async def complete_parts(
-        self, key: str, attempt: str, tags: list[str], last: Bytes = b""
+        self,
+        key: str,
+        attempt: str,
+        tags: list[str],
+        last: Bytes = b"",
+        *,
+        digests: Sequence[bytes] = (),
     ) -> PutResult:
         """Join the parts 1..n, whose tags are given in order, to the object, all or nothing.
 
         `last` is one part more, stored in the same step, which is faster than storing it before.
+        `digests` are the SHA-256 of all parts, when these came by signed requests; else none.
         The attempt ends. When an object exists under the key, whether from this attempt or another,
         it is left as it is and its info is returned with `created` false. A tag stands for the
         bytes it was returned for, never for those of a later part of that number. Raises
@@ -234,8 +245,8 @@ class ObjectStore(Protocol):
 
         `Content-Length`, which must be `size_bytes`, is signed without being among the headers:
         every client sends it by itself. The store refuses other bytes with status 400, and
-        everything else that was not signed, or is too late, with 403. The answer's ETag may be the
-        tag; `list_parts` says it for certain.
+        everything else that was not signed, or is too late, with 403. The tag is
+        what `list_parts` says.
         A tag says nothing of the digest: let each number be signed for one digest only.
         """
         ...

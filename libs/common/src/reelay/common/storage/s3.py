@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import AsyncIterator, Generator
+from collections.abc import AsyncIterator, Generator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -109,10 +109,10 @@ class S3ObjectStore:
         check_key(key)
         return None
 
-    async def begin_parts(self, key: str) -> str:
+    async def begin_parts(self, key: str, *, signed: bool = False) -> str:
         """See ObjectStore. The attempt is the S3 upload id."""
         check_key(key)
-        return await self._calls.run(self._objects.begin_parts, key)
+        return await self._calls.run(self._objects.begin_parts, key, signed)
 
     async def put_part(
         self, key: str, attempt: str, number: int, data: Bytes, sha256: bytes | None = None
@@ -128,7 +128,13 @@ class S3ObjectStore:
         return await self._calls.run(parts_of, self._bucket, key, attempt)
 
     async def complete_parts(
-        self, key: str, attempt: str, tags: list[str], last: Bytes = b""
+        self,
+        key: str,
+        attempt: str,
+        tags: list[str],
+        last: Bytes = b"",
+        *,
+        digests: Sequence[bytes] = (),
     ) -> PutResult:
         """See ObjectStore."""
         check_key(key)
@@ -136,7 +142,9 @@ class S3ObjectStore:
             check_part(len(tags) + 1, last)
         elif not 0 < len(tags) <= MAX_PARTS:
             raise InvalidPartsError
-        return await self._calls.run(self._objects.complete_parts, key, attempt, tags, last)
+        return await self._calls.run(
+            self._objects.complete_parts, key, attempt, tags, last, digests
+        )
 
     async def abort_parts(self, key: str, attempt: str) -> None:
         """See ObjectStore."""

@@ -4,6 +4,7 @@ import io
 import random
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -107,11 +108,16 @@ class BucketObjects:
         with suppress(ObjectMissingError), s3_errors():
             self._bucket.client.remove_object(self._bucket.name, key)
 
-    def begin_parts(self, key: str) -> str:
-        """Begin a multipart upload; return its id."""
+    def begin_parts(self, key: str, signed: bool = False) -> str:
+        """Begin a multipart upload; return its id.
+
+        Parts come with digests if it was begun with their algorithm, and without them otherwise:
+        anything else is an InvalidRequest (AWS, SeaweedFS 4.48).
+        """
         self.make_bucket_once()
+        algorithm: Query = {"x-amz-checksum-algorithm": "SHA256"} if signed else {}
         with s3_errors():
-            return self._bucket.client._create_multipart_upload(self._bucket.name, key, {})
+            return self._bucket.client._create_multipart_upload(self._bucket.name, key, algorithm)
 
     def put_part(self, key: str, attempt: str, number: int, data: Bytes) -> str:
         """Store a part; return its ETag without quotes."""
@@ -121,7 +127,12 @@ class BucketObjects:
         return response.headers["ETag"].strip('"')
 
     def complete_parts(
-        self, key: str, attempt: str, tags: list[str], last: Bytes = b""
+        self,
+        key: str,
+        attempt: str,
+        tags: list[str],
+        last: Bytes = b"",
+        digests: Sequence[bytes] = (),
     ) -> PutResult:
         """Complete conditionally, after a look for servers that do not know the condition."""
         try:
@@ -131,7 +142,7 @@ class BucketObjects:
             try:
                 if last:
                     tags = [*tags, self.put_part(key, attempt, len(tags) + 1, last)]
-                body = io.BytesIO(completion(tags))
+                body = io.BytesIO(completion(tags, digests))
                 result = self._write_once("POST", key, body, headers, {"uploadId": attempt})
             except AttemptMissingError as missing:
                 try:

@@ -1,9 +1,11 @@
 """Requests to one S3 bucket: pooled, bounded in time, tried again, with the store's errors."""
 
-from collections.abc import Iterator, Mapping
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from html import escape
+from itertools import zip_longest
 from typing import IO, Any
 
 import structlog
@@ -159,11 +161,15 @@ class Bucket:
                 raise
 
 
-def completion(tags: list[str]) -> bytes:
-    """Return the body of CompleteMultipartUpload for parts 1..n with these ETags."""
+def completion(tags: list[str], digests: Sequence[bytes] = ()) -> bytes:
+    """Return the body of CompleteMultipartUpload for parts 1..n with these ETags.
+
+    If the parts came with digests, all of these must be said again.
+    """
+    sums = [f"<ChecksumSHA256>{b64encode(digest).decode()}</ChecksumSHA256>" for digest in digests]
     parts = "".join(
-        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag)}</ETag></Part>"
-        for number, tag in enumerate(tags, start=1)
+        f"<Part><PartNumber>{number}</PartNumber><ETag>{escape(tag)}</ETag>{digest}</Part>"
+        for number, (tag, digest) in enumerate(zip_longest(tags, sums, fillvalue=""), start=1)
     )
     return f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
 

@@ -39,12 +39,18 @@ ANSWER_TIMEOUT_S = 60
 
 
 def fuzz(
-    url: str, directory: Path, *, token: str | None = None, exclude: Sequence[str] = ()
+    url: str,
+    directory: Path,
+    *,
+    token: str | None = None,
+    exclude: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> None:
     """Ask whatever a service's document allows, and what it does not.
 
-    `exclude` are paths, as the document has them; `directory` is one of the test's own. Raises
-    AssertionError that tells what was asked and answered when any of CHECKS does not hold.
+    `exclude` are paths, as the document has them, `without` names of CHECKS; `directory` is one of
+    the test's own. Raises AssertionError that tells what was asked and answered when any of CHECKS
+    does not hold.
     """
     program = Path(sys.executable).parent / "schemathesis"
     settings = directory / "schemathesis.toml"
@@ -55,6 +61,7 @@ def fuzz(
             "--continue-on-failure", "--no-color", "--warnings=off"]  # fmt: skip
     argv += [f"--seed={SEED}"] if SEED else ["--generation-deterministic"]
     argv += [f"--exclude-path={path}" for path in exclude]
+    argv += [f"--exclude-checks={','.join(without)}"] if without else []
     argv += [f"--header=Authorization: Bearer {token}"] if token else []
     environment = {**os.environ, "SCHEMATHESIS_HOOKS": fuzzing_checks.__name__}
     done = subprocess.run(

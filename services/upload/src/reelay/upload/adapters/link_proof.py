@@ -45,7 +45,7 @@ class LinkProof:
 
     async def _find_out(self) -> bool:
         key = f"staging/uploads/proof-{uuid4().hex}"
-        attempt = await self._store.begin_parts(key)
+        attempt = await self._store.begin_parts(key, signed=True)
         try:
             digest = hashlib.sha256(RIGHT).hexdigest()
             link = await self._store.presign_part(

@@ -16,7 +16,7 @@ from reelay.common.storage.port import (
 from reelay.upload.domain.parts import PartBuffer
 from reelay.upload.domain.ports import Uploads
 from reelay.upload.domain.sniff import HEAD_BYTES, recognise
-from reelay.upload.domain.upload import Part, Upload
+from reelay.upload.domain.upload import Kind, Part, Upload
 from reelay.upload.handlers.memory import PartMemory
 from reelay.upload.handlers.tidying import Tidying
 
@@ -53,11 +53,14 @@ class Completion:
         NotMediaError when nobody has seen its first bytes before, and they are no video's.
         """
         parts = await self.uploads.parts(upload.id)
-        tags = [part.tag for part in parts]
-        await self.store.complete_parts(upload.source_key, upload.attempt or "", tags)
+        tags, digests = [part.tag for part in parts], [part.digest for part in parts]
+        attempt, signed = upload.attempt or "", upload.kind is Kind.PRESIGNED
+        await self.store.complete_parts(
+            upload.source_key, attempt, tags, digests=digests if signed else ()
+        )
         if not (upload.recognised or upload.is_partial):
             recognise(await self._head(upload.source_key))
-        return await self._end(upload, [part.digest for part in parts])
+        return await self._end(upload, digests)
 
     async def _head(self, key: str) -> bytes:
         return b"".join([block async for block in self.store.read(key, 0, HEAD_BYTES)])

@@ -74,7 +74,7 @@ class Presigning:
         new = NewUpload(size_bytes, metadata, Concatenation(Kind.PRESIGNED))
         upload = await self.uploading.creation.begin(identity, new)
         try:
-            attempt = await self.store.begin_parts(upload.source_key)
+            attempt = await self.store.begin_parts(upload.source_key, signed=True)
         except StoreUnavailableError:
             await self.uploading.receiving.end(upload, State.TERMINATED)
             raise
