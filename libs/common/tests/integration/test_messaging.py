@@ -223,3 +223,39 @@ async def test_handler_that_finds_no_free_connection_waits_instead_of_failing(
     await messaging.publish(uploaded())
     await seen.until(2, deadline_s=10)
     assert (await messaging.jetstream.stream_info("DEADLETTERS")).state.messages == 0
+
+
+class Stopped:
+    """A handler that is stopped in its middle, as when its replica is."""
+
+    def __init__(self) -> None:
+        self.began = asyncio.Event()
+
+    async def handle(self, event: AssetUploaded) -> None:
+        self.began.set()
+        await asyncio.Event().wait()
+
+
+async def test_work_of_replicas_that_are_stopped_is_not_used_up(
+    messaging: Messaging, nats: Program
+) -> None:
+    work = consumer(max_deliver=2, sole=True)
+    fact = uploaded()
+    await messaging.start()
+    await messaging.publish(fact)
+    for _ in range(4):
+        replica, handler = Messaging(nats.url, "test"), Stopped()
+        replica.on(work, handler.handle)
+        await replica.start()
+        async with asyncio.timeout(20):
+            await handler.began.wait()
+        await replica.stop()
+    seen = Seen(ValueError("fails once for real"))
+    last = Messaging(nats.url, "test")
+    last.on(work, seen.handle)
+    await last.start()
+    await seen.until(2)
+    await settled(last)
+    await last.stop()
+    assert seen.ids == [fact.upload_id] * 2
+    assert (await messaging.jetstream.stream_info("DEADLETTERS")).state.messages == 0

@@ -42,6 +42,9 @@ OUTAGES = (
 )
 """A server is down or has too much to do: wait for it, whatever the number of attempts."""
 
+ATTEMPTS = "reelay-attempts"
+"""Header of a message that was put into its stream anew: how often it was tried before."""
+
 GiveUp = Callable[[bytes, Exception], Awaitable[None]]
 Publish = Callable[[Envelope], Awaitable[None]]
 
@@ -66,18 +69,32 @@ class DeliveryMiddleware:
     def __init__(self, routes: Mapping[str, Route], publish: Publish) -> None:
         self._routes = routes
         self._publish = publish
+        self._returns: set[asyncio.Task[None]] = set()
 
     def __call__(self, msg: Any, /, *, context: "ContextRepo") -> "_Delivery":
-        return _Delivery(msg, context=context, routes=self._routes, publish=self._publish)
+        return _Delivery(msg, self._routes, self._publish, self._returns, context=context)
+
+    async def settled(self, timeout_s: float) -> None:
+        """Wait until messages whose handlers were cancelled have been given back."""
+        if self._returns:
+            await asyncio.wait(set(self._returns), timeout=timeout_s)
 
 
 class _Delivery(BaseMiddleware[Any, Any]):
     def __init__(
-        self, msg: Any, /, *, context: "ContextRepo", routes: Mapping[str, Route], publish: Publish
+        self,
+        msg: Any,
+        /,
+        routes: Mapping[str, Route],
+        publish: Publish,
+        returns: set[asyncio.Task[None]],
+        *,
+        context: "ContextRepo",
     ) -> None:
         super().__init__(msg, context=context)
         self._routes = routes
         self._publish = publish
+        self._returns = returns
 
     async def consume_scope(
         self,
@@ -115,7 +132,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         route: Route,
     ) -> str:
         raw: Msg = msg.raw_message
-        attempt = raw.metadata.num_delivered
+        attempt = _attempts(raw)
         limit = route.consumer.max_deliver
         if attempt > limit:
             return await self._bury(raw, route, ExhaustedError())
@@ -124,7 +141,10 @@ class _Delivery(BaseMiddleware[Any, Any]):
         except INVALID as error:
             return await self._bury(raw, route, error)
         except asyncio.CancelledError:
-            await raw.nak()
+            # On a task of its own: all that is awaited in this one is cancelled again.
+            returning = asyncio.create_task(self._give_back(raw, route.consumer, attempt))
+            self._returns.add(returning)
+            returning.add_done_callback(self._returns.discard)
             raise
         except Exception as error:  # the boundary: every other failure is tried again
             if attempt == limit:
@@ -135,6 +155,23 @@ class _Delivery(BaseMiddleware[Any, Any]):
             return "retried"
         await raw.ack()
         return "ok"
+
+    async def _give_back(self, raw: Msg, consumer: Consumer, attempt: int) -> None:
+        """Let another replica have what this one, which is being stopped, cannot finish.
+
+        JetStream counts every delivery. A message that nobody else consumes is put into its stream
+        anew, so that stopping replicas, however often, is no failure of what they work on.
+        """
+        # Without a server it is delivered again, and counted, when there is one.
+        with contextlib.suppress(OutageError, NatsError, OSError):
+            if not consumer.sole:
+                await raw.nak()
+                return
+            headers = dict(raw.headers or {})
+            identity = f"{headers.get('ce-id')}:{raw.metadata.sequence.stream}"
+            headers |= {ATTEMPTS: str(attempt - 1), "Nats-Msg-Id": identity}
+            await self._publish(Envelope(raw.subject, headers, raw.data))
+            await raw.ack_sync()
 
     async def _outlast_outages(
         self,
@@ -168,6 +205,11 @@ class _Delivery(BaseMiddleware[Any, Any]):
         await self._publish(wrap(letter, source=route.consumer.durable, message_id=identity))
         await raw.term()
         return "dead"
+
+
+def _attempts(raw: Msg) -> int:
+    """Return how often a message was delivered, this time included, but not to who was stopped."""
+    return raw.metadata.num_delivered + int((raw.headers or {}).get(ATTEMPTS, 0))
 
 
 @contextlib.asynccontextmanager

@@ -4,6 +4,7 @@ FastStream carries the subscriptions; `delivery.DeliveryMiddleware` alone decide
 message. Handlers take one event, and say what went wrong by the type of the error they raise.
 """
 
+import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
@@ -42,6 +43,7 @@ class Messaging:
     def __init__(self, url: str, service: str) -> None:
         self.service = service
         self._routes: dict[str, Route] = {}
+        self._deliveries = DeliveryMiddleware(self._routes, self._publish)
         self.broker = NatsBroker(
             url,
             name=f"reelay-{service}",
@@ -54,7 +56,7 @@ class Messaging:
             max_outstanding_pings=2,
             middlewares=[
                 NatsTelemetryMiddleware(),
-                DeliveryMiddleware(self._routes, self._publish),
+                self._deliveries,
             ],
         )
 
@@ -98,6 +100,8 @@ class Messaging:
         """Stop consuming; a message in hand is given back."""
         # Without a server there is nothing to drain to; what is pending ends with the process.
         with contextlib.suppress(nats.errors.ConnectionReconnectingError):
+            await asyncio.gather(*(each.stop() for each in self.broker.subscribers))
+            await self._deliveries.settled(STOP_TIMEOUT_S)
             await self.broker.stop()
 
     async def publish(self, event: Message, *, message_id: str | UUID | None = None) -> None:

@@ -73,6 +73,8 @@ class Consumer:
     max_deliver: int = 8
     retry_base_s: float = 0.5
     """Delay before the second delivery; doubled for each further one."""
+    sole: bool = False
+    """Whether nobody else consumes its messages, so that one may be put into the stream anew."""
 
     def config(self) -> ConsumerConfig:
         """Return what JetStream is told.
@@ -106,6 +108,7 @@ def work_consumer(provider: str, lane: Lane) -> Consumer:
         stream="WORK",
         subject=f"work.encode.{provider}.{lane}",
         max_deliver=4,
+        sole=True,
     )
 
 
