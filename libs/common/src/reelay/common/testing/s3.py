@@ -1,4 +1,4 @@
-"""A real S3 server for tests: SeaweedFS from its PyPI wheel, all of it on loopback."""
+"""A real S3 server for tests: SeaweedFS from its PyPI wheel or its image, on loopback."""
 
 import json
 import socket
@@ -12,10 +12,11 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
-from reelay.common.testing.servers import Program, wait_until
+from reelay.common.testing.servers import BACKEND, Program, wait_until
 
 ACCESS_KEY = "reelay-test"
 SECRET_KEY = "reelay-test-secret"  # noqa: S105 (a server of the test's own, on loopback)
+USER = f"{ACCESS_KEY}:{SECRET_KEY}"
 LISTENERS = ("master", "volume", "filer", "s3")
 ADMIN_GRPC_OFFSET = 10_000
 """SeaweedFS's own worker looks for the admin server here, whatever the flag says."""
@@ -34,10 +35,18 @@ def start_seaweedfs(directory: Path) -> Iterator[str]:
 @contextmanager
 def seaweedfs_server(directory: Path) -> Iterator[Program]:
     """Run SeaweedFS; `url` of the program names no bucket (see fresh_bucket_url)."""
-    data = directory / "seaweedfs"
-    data.mkdir(parents=True, exist_ok=True)
+    directory.mkdir(parents=True, exist_ok=True)
     identities = directory / "seaweedfs-identities.json"
     identities.write_text(json.dumps(_identities()))
+    if BACKEND == "containers":
+        from reelay.common.testing.containers import seaweedfs_container
+
+        with seaweedfs_container(identities, f"s3://{USER}@127.0.0.1:{{port}}") as program:
+            wait_until(lambda: _answers(program.port), "SeaweedFS answers")
+            yield program
+        return
+    data = directory / "seaweedfs"
+    data.mkdir(exist_ok=True)
     ports = _free_ports()
     binary = Path(sys.executable).parent / "weed"
     argv = [
@@ -56,7 +65,7 @@ def seaweedfs_server(directory: Path) -> Iterator[Program]:
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
     port = ports["s3.port"]
-    url = f"s3://{ACCESS_KEY}:{SECRET_KEY}@127.0.0.1:{port}"
+    url = f"s3://{USER}@127.0.0.1:{port}"
     program = Program(argv, port, url, directory / "seaweedfs.log")
     program.start()
     try:
