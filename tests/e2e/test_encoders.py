@@ -21,6 +21,8 @@ from .conftest import Instance
 
 pytestmark = pytest.mark.e2e
 
+SHARED_FILM_S = 240
+"""Long enough that there are chunks for three encoders when two join a lone one."""
 RECOVERY_S = 180.0
 FAR_SEGMENT = 25
 """Of a film of two minutes: 88 s after its start."""
@@ -72,7 +74,7 @@ def test_work_of_a_killed_encoder_is_done_by_its_successor(
     )
     assert state(own_instance, playable["video_id"]) == "ready"
     assert not lost & under_way(log, lane)
-    assert read_all_numbers(playable["hls"], 2) == [list(range(3000))] * 2
+    assert read_all_numbers(playable["hls"], 2) == [list(range(25 * SHARED_FILM_S))] * 2
 
 
 @contextmanager
@@ -97,7 +99,7 @@ def further_encoder(instance: Instance, log: Path) -> Iterator[subprocess.Popen[
 def test_encoders_that_join_and_leave_in_the_middle_share_a_film(
     own_instance: Instance, media: Media, tmp_path: Path
 ) -> None:
-    source = media.numbered(120, "25", (854, 480))
+    source = media.numbered(SHARED_FILM_S, "25", (854, 480))
     playable = own_instance.publish(source, wait=False)[-1]
     joined, left = tmp_path / "joined.log", tmp_path / "left.log"
     with further_encoder(own_instance, joined), further_encoder(own_instance, left) as leaving:
@@ -110,4 +112,4 @@ def test_encoders_that_join_and_leave_in_the_middle_share_a_film(
             RECOVERY_S,
         )
     assert state(own_instance, playable["video_id"]) == "ready"
-    assert read_all_numbers(playable["hls"], 2) == [list(range(3000))] * 2
+    assert read_all_numbers(playable["hls"], 2) == [list(range(25 * SHARED_FILM_S))] * 2
