@@ -74,7 +74,7 @@ def test_work_of_a_killed_encoder_is_done_by_its_successor(
     )
     assert state(own_instance, playable["video_id"]) == "ready"
     assert not lost & under_way(log, lane)
-    assert read_all_numbers(playable["hls"], 2) == [list(range(25 * SHARED_FILM_S))] * 2
+    assert read_all_numbers(playable["hls"], 2) == [list(range(3000))] * 2
 
 
 @contextmanager
