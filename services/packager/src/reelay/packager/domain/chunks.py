@@ -8,8 +8,8 @@ from reelay.packager.domain.plan import Plan, Rendition
 from reelay.packager.domain.timeline import RAMP
 
 OPENING_SEGMENTS = len(RAMP)
-"""The ramp: 4 s of the lowest rung and the audio, in which a player that is there has long asked
-for more (docs/decisions/0007)."""
+"""The ramp: 4 s of the lowest rung and the audio; while it plays, a player that is there asks for
+more (docs/decisions/0007)."""
 
 AHEAD_SEGMENTS = 4
 """How far the lowest rung is made ahead of a viewer who came to where nothing is: 16 s."""

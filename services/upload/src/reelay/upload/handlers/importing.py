@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from uuid import UUID
 
-from reelay.common.errors import ForbiddenError
 from reelay.common.tokens import Identity
 from reelay.upload.domain.addresses import AddressGuard
 from reelay.upload.domain.concatenation import Concatenation
@@ -58,9 +57,7 @@ class Importing:
         job = await self.imports.find(upload_id)
         if job is None:
             raise UploadMissingError("There is no such import.")
-        upload = await self.uploading.uploads.find(upload_id)
-        if upload.owner_id != identity.subject and "admin" not in identity.scopes:
-            raise ForbiddenError("This import is somebody else's.")
+        upload = await self.uploading.find_own(identity, upload_id)
         return upload, job
 
     async def cancel(self, identity: Identity, upload_id: UUID) -> None:

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from reelay.common.errors import ForbiddenError
 from reelay.common.storage.port import (
     AttemptMissingError,
     ObjectStore,
@@ -177,10 +176,7 @@ class Presigning:
         return upload
 
     async def _own(self, identity: Identity, upload_id: UUID) -> Upload:
-        identity.require("upload")
-        upload = await self.uploading.uploads.find(upload_id)
+        upload = await self.uploading.find_own(identity, upload_id)
         if upload.kind is not Kind.PRESIGNED:
             raise UploadMissingError("There is no such presigned upload.")
-        if upload.owner_id != identity.subject and "admin" not in identity.scopes:
-            raise ForbiddenError("This upload is somebody else's.")
         return upload

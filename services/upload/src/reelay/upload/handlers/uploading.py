@@ -161,11 +161,19 @@ class Uploading:
 
         Raises ForbiddenError, UploadGoneError, and NotMediaError when that is why it ended.
         """
+        upload = await self.find_own(identity, upload_id)
+        _check_alive(upload)
+        return upload
+
+    async def find_own(self, identity: Identity, upload_id: UUID) -> Upload:
+        """Return an upload of `identity`, whatever became of it.
+
+        Raises UploadMissingError and ForbiddenError.
+        """
         identity.require("upload")
         upload = await self.uploads.find(upload_id)
         if upload.owner_id != identity.subject and "admin" not in identity.scopes:
             raise ForbiddenError("This upload is somebody else's.")
-        _check_alive(upload)
         return upload
 
 
