@@ -15,6 +15,15 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 MIGRATION_LOCK = 0x7265656C6179  # 'reelay'
+CONNECTION = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""libpq's parameters (s; the last in ms): a server whose machine vanished is given up after about
+10 s, where the kernel alone would wait for a quarter of an hour (PostgreSQL, 32.1.2)."""
 
 
 def sqlalchemy_url(url: str) -> str:
@@ -28,6 +37,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 10) -> None:
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(url),
+            connect_args=CONNECTION,
             pool_size=pool_size,
             max_overflow=pool_size,
             pool_use_lifo=True,  # the connection used last has its statements prepared

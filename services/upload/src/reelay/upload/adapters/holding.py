@@ -7,13 +7,15 @@ keep an upload whole.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from uuid import UUID
 
 import psycopg
 import structlog
+from psycopg.conninfo import make_conninfo
 
+from reelay.common.database import CONNECTION
 from reelay.common.errors import OutageError
 from reelay.upload.domain.errors import UploadLockedError
 from reelay.upload.domain.hold import Hold
@@ -24,7 +26,6 @@ POLL_S = 0.05
 ASK_EVERY_S = 0.4
 """How often the replica that holds an upload is asked to give way: it does so only when its client
 was silent for STALLED_AFTER_S, which may happen while we wait."""
-CONNECT_TIMEOUT_S = 5
 KEEPALIVES = b"""SELECT set_config('tcp_keepalives_idle', '3', false),
     set_config('tcp_keepalives_interval', '1', false),
     set_config('tcp_keepalives_count', '3', false)"""
@@ -50,6 +51,7 @@ class PostgresHolding:
     def __init__(self, database_url: str) -> None:
         self._url = database_url
         self._held: dict[UUID, Hold] = {}
+        self._undoing: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self._connection: psycopg.AsyncConnection | None = None
         self.ask_others: Ask = _ask_nobody
@@ -124,13 +126,32 @@ class PostgresHolding:
     async def _try(self, upload_id: UUID) -> Hold | None:
         # Taken before the first await, so that no other request of this process may.
         hold = self._held[upload_id] = Hold()
-        locked = False
+        locking = asyncio.create_task(self._lock(upload_id))
         try:
-            locked = await self._lock(upload_id)
-        finally:
-            if not locked:
-                self._release(upload_id, hold)
+            locked = await asyncio.shield(locking)
+        except asyncio.CancelledError:
+            # The database may answer yes to whoever is gone by then.
+            self._later(self._undo(upload_id, hold, locking))
+            raise
+        except BaseException:
+            self._release(upload_id, hold)
+            raise
+        if not locked:
+            self._release(upload_id, hold)
         return hold if locked else None
+
+    async def _undo(self, upload_id: UUID, hold: Hold, locking: asyncio.Task[bool]) -> None:
+        try:
+            with suppress(DatabaseSilentError):
+                if await locking:
+                    await self._unlock(upload_id)
+        finally:
+            self._release(upload_id, hold)
+
+    def _later(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._undoing.add(task)
+        task.add_done_callback(self._undoing.discard)
 
     async def _held_elsewhere(self, upload_id: UUID) -> bool:
         if hold := await self._try(upload_id):
@@ -170,7 +191,7 @@ class PostgresHolding:
 
     async def _connect(self) -> psycopg.AsyncConnection:
         self._connection = await psycopg.AsyncConnection.connect(
-            self._url, autocommit=True, connect_timeout=CONNECT_TIMEOUT_S
+            make_conninfo(self._url, **CONNECTION), autocommit=True
         )
         await self._connection.execute(KEEPALIVES)
         return self._connection
