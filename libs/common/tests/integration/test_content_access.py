@@ -1,12 +1,16 @@
 """Tokens in the paths of content: what they prove, and what they are not good for."""
 
+import asyncio
 import time
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import jwt
 import pytest
 
 from reelay.common.content_access import AUDIENCE, Grant, read_grant, sign_grant
 from reelay.common.storage import ObjectStore
+from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.tokens import InvalidTokenError, TokenSigner, TokenVerifier
 
 pytestmark = pytest.mark.integration
@@ -85,3 +89,46 @@ async def test_bearer_tokens_and_tokens_in_paths_are_never_taken_for_each_other(
     both = {"aud": AUDIENCE, "iss": "reelay", "sub": "admin", "scope": "admin", "iat": 1}
     with pytest.raises(InvalidTokenError):
         await verifier.verify(signer.encode(both))
+
+
+class Watched(FilesystemObjectStore):
+    """A store that notes how many objects are being read at a time."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root)
+        self.reading = self.most_at_once = self.total = 0
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        self.total += 1
+        self.reading += 1
+        self.most_at_once = max(self.most_at_once, self.reading)
+        try:
+            async for block in super().read(key, start, end):
+                yield block
+        finally:
+            self.reading -= 1
+
+
+async def test_forged_tokens_however_many_ask_the_store_for_few_keys_at_a_time(
+    tmp_path: Path,
+) -> None:
+    store = Watched(tmp_path)
+    verifier = TokenVerifier(store)
+    strangers = [TokenSigner(TokenSigner.new_private_key()) for _ in range(40)]
+    tokens = [sign_grant(stranger, GRANT) for stranger in strangers]
+    looks = [read_grant(verifier, token) for token in tokens]
+    outcomes = await asyncio.gather(*looks, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {InvalidTokenError}
+    assert store.most_at_once <= 2
+
+
+async def test_a_key_id_that_is_none_is_not_looked_for(tmp_path: Path) -> None:
+    store = Watched(tmp_path)
+    claims = {"aud": AUDIENCE, "sub": "a" * 64, "vid": "", "exp": int(time.time() + 60)}
+    for kid in ("", "../../secret", "a" * 63, "A" * 64, "a" * 65):
+        key = TokenSigner.new_private_key()
+        with pytest.raises(InvalidTokenError):
+            await read_grant(
+                TokenVerifier(store), jwt.encode(claims, key, "EdDSA", headers={"kid": kid})
+            )
+    assert store.total == 0

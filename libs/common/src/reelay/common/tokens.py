@@ -4,9 +4,11 @@ A public key lies in the object store under `keys/<kid>.json` as a JWK (RFC 8037
 JWK thumbprint (RFC 7638). It is written once, so that what a verifier read stays true.
 """
 
+import asyncio
 import base64
 import hashlib
 import json
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,10 +19,13 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from reelay.common.errors import ForbiddenError, UnauthorizedError
-from reelay.common.storage.port import InvalidKeyError, ObjectMissingError, ObjectStore, read_all
+from reelay.common.storage.port import ObjectMissingError, ObjectStore, read_all
 
 ALGORITHM = "EdDSA"
 ISSUER = "reelay"
+KEY_ID = re.compile(r"[0-9a-f]{64}")
+LOOKS = 2
+"""Unknown keys looked for at a time: forged tokens, however many, do not keep the store busy."""
 
 
 class InvalidTokenError(UnauthorizedError):
@@ -94,6 +99,7 @@ class TokenVerifier:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._keys: dict[str, jwt.PyJWK] = {}
+        self._looks = asyncio.Semaphore(LOOKS)
 
     async def verify_header(self, authorization: str | None) -> Identity:
         """Return who sent an `Authorization` header; raises UnauthorizedError."""
@@ -134,11 +140,16 @@ class TokenVerifier:
                 leeway=leeway,
                 options={"require": require, "verify_exp": verify_exp},
             )
-        except (jwt.InvalidTokenError, ObjectMissingError, InvalidKeyError) as error:
+        except (jwt.InvalidTokenError, ObjectMissingError) as error:
             raise InvalidTokenError from error
 
     async def _key(self, kid: str) -> jwt.PyJWK:
-        if kid not in self._keys:
-            jwk = json.loads(await read_all(self._store, f"keys/{kid}.json"))
-            self._keys[kid] = jwt.PyJWK.from_dict(jwk, algorithm=ALGORITHM)
+        if kid in self._keys:
+            return self._keys[kid]
+        if not KEY_ID.fullmatch(kid):
+            raise InvalidTokenError
+        async with self._looks:
+            if kid not in self._keys:
+                jwk = json.loads(await read_all(self._store, f"keys/{kid}.json"))
+                self._keys[kid] = jwt.PyJWK.from_dict(jwk, algorithm=ALGORITHM)
         return self._keys[kid]
