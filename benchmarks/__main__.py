@@ -28,6 +28,9 @@ LENGTHS_S = (10, 120, 1200)
 
 BENCHMARKS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "pipeline-cpu": lambda quick: pipeline_cpu.measure(20 if quick else 60, 1 if quick else 10),
+    "pipeline-cpu-20min": lambda quick: pipeline_cpu.measure_long(
+        240 if quick else 1200, 1 if quick else 3
+    ),
     "first-segment": lambda quick: (
         figure
         for seconds in (LENGTHS_S[:2] if quick else LENGTHS_S)

@@ -1,16 +1,30 @@
 """CPU time of the whole pipeline for one film ÷ that of one plain FFmpeg of the same ladder."""
 
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
 from benchmarks.machine import Figure
 from benchmarks.plain import ladder_cpu_s
-from benchmarks.sources import film, unlike_others
+from benchmarks.sources import film, long_film, unlike_others
 from benchmarks.system import running, upload, wait_for_plan, wait_for_state
 
 TARGET = 1.15
+LONG_TARGET = 1.12
 
 
-def measure(seconds: int = 60, runs: int = 1) -> list[Figure]:
+def measure(seconds: int = 60, runs: int = 1) -> Iterator[Figure]:
     """Measure `runs` pairs, alternating."""
-    source = film(seconds)
+    yield from _measure(film(seconds), seconds, runs, TARGET)
+
+
+def measure_long(seconds: int = 1200, runs: int = 1) -> Iterator[Figure]:
+    """Measure `runs` pairs with a film of low complexity."""
+    yield from _measure(long_film(seconds), seconds, runs, LONG_TARGET)
+
+
+def _measure(source: Path, seconds: int, runs: int, target: float) -> Iterator[Figure]:
     ratios, ours, theirs = [], [], []
     with running() as system, system.client() as client:
         for number in range(runs):
@@ -24,10 +38,9 @@ def measure(seconds: int = 60, runs: int = 1) -> list[Figure]:
             ours.append(system.cpu_s() - before)
             theirs.append(ladder_cpu_s(source, recipe))
             ratios.append(ours[-1] / theirs[-1])
+            print(f"pair {number + 1}: {ratios[-1]:.3f}", file=sys.stderr, flush=True)
     name = f"{seconds} s of 1080p25, whole ladder"
-    ratio = Figure(f"{name}: Reelay ÷ plain FFmpeg", "CPU ratio", ratios, f"≤ {TARGET}")
-    return [
-        Figure(f"{name}: Reelay, all processes", "CPU s", ours),
-        Figure(f"{name}: plain FFmpeg", "CPU s", theirs),
-        Figure(ratio.name, ratio.unit, ratios, ratio.target, ratio.median <= TARGET),
-    ]
+    ratio = Figure(f"{name}: Reelay ÷ plain FFmpeg", "CPU ratio", ratios, f"≤ {target}")
+    yield Figure(f"{name}: Reelay, all processes", "CPU s", ours)
+    yield Figure(f"{name}: plain FFmpeg", "CPU s", theirs)
+    yield replace(ratio, holds=ratio.median <= target)

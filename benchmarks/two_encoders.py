@@ -25,6 +25,7 @@ def measure(runs: int = 3) -> list[Figure]:
     for _ in range(runs):
         one.append(_film_s(encoders=1))
         two.append(_film_s(encoders=2))
+        print(f"pair {len(two)}: {two[-1] / one[-1]:.3f}", file=sys.stderr, flush=True)
     ratio = Figure(
         "two encoders of one core ÷ one", "", [b / a for a, b in zip(one, two, strict=True)]
     )
