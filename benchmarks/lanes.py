@@ -26,9 +26,9 @@ from reelay.common.commands import (
     VideoConstants,
     VideoOutput,
 )
+from reelay.common.source_input import SourceInput
 from reelay.common.testing.media import ffmpeg_binary
 from reelay.encoder.domain.command import Machine, ffmpeg_arguments
-from reelay.encoder.domain.source import SourceInput
 
 QUEUED = 3
 WARM_S = 1.0

@@ -26,13 +26,13 @@ from benchmarks.sources import CACHE, film, unlike_others
 from benchmarks.system import running
 from benchmarks.viewer import watch_upload
 from reelay.common.commands import Lane
+from reelay.common.source_input import SourceInput
 from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary, shaka_binary
 from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
 from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.bootstrap import limits
 from reelay.encoder.domain.command import Machine
 from reelay.encoder.domain.cutting import EncodedSegment
-from reelay.encoder.domain.source import SourceInput
 from reelay.encoder.settings import EncoderSettings
 from reelay.packager.adapters.ffprobe import FFprobe
 from reelay.packager.adapters.shaka import RawSegment, ShakaPackager

@@ -21,9 +21,9 @@ from reelay.packager.domain.chunks import Chunk, opening_chunk
 from reelay.packager.domain.window import ladder_window
 
 BATCH = 16
-"""Segments that the packager gives to one call at most (reelay.packager.packaging)."""
+"""Segments that the packager gives to one call at most (reelay.packager.handlers.packaging)."""
 LINGER_S = 0.5
-"""How long the packager lets ladder segments wait for each other (reelay.packager.packaging)."""
+"""How long ladder segments wait for each other (reelay.packager.handlers.packaging)."""
 OPENING_S = 8
 """Length of the opening lane's chunk that `calibrate` measures."""
 

@@ -14,7 +14,7 @@ from reelay.packager.domain.source import AudioFacts, SourceFacts, VideoFacts
 
 RATE = Fraction(25)
 OPENING_SOON_S = 3.0
-"""As `reelay.packager.dispatching` has it."""
+"""As `reelay.packager.handlers.dispatching` has it."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ import pytest
 from reelay.common.content_access import Grant
 from reelay.common.errors import NotFoundError
 from reelay.common.storage import StoreUnavailableError
-from reelay.content_api.admission import Admission, LinkExpiredError
 from reelay.content_api.domain.access import (
     ANY_TOKEN,
     CLOSED,
@@ -15,6 +14,7 @@ from reelay.content_api.domain.access import (
     Restrictions,
     stricter,
 )
+from reelay.content_api.handlers.admission import Admission, LinkExpiredError
 
 PACKAGE, OTHER = "a" * 64, "b" * 64
 FILM, SECOND = "film", "second"

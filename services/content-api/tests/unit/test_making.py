@@ -7,7 +7,7 @@ import pytest
 
 from reelay.common.errors import NotFoundError
 from reelay.content_api.domain.ports import StoredFile
-from reelay.content_api.making import KEEP_S, Making
+from reelay.content_api.handlers.making import KEEP_S, Making
 
 
 class InMemoryDerived:

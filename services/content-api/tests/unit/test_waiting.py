@@ -7,7 +7,7 @@ import pytest
 from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
-from reelay.content_api.waiting import (
+from reelay.content_api.handlers.waiting import (
     ClientGone,
     ClientGoneError,
     NotYetError,

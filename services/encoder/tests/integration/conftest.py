@@ -19,11 +19,11 @@ from reelay.common.commands import (
     VideoConstants,
     VideoOutput,
 )
+from reelay.common.range_reader import RangeReader
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
 from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.adapters.process import Limits
-from reelay.encoder.adapters.source_reader import RangeReader
 from reelay.encoder.domain.command import Machine
 from reelay.encoder.domain.cutting import EncodedSegment
 

@@ -1,14 +1,19 @@
 """The right pictures come at the right places: every one is read, none is only counted."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 
 from reelay.common.commands import Lane
+from reelay.common.range_reader import RangeReader
+from reelay.common.storage import StoreUnavailableError
+from reelay.common.storage.filesystem import FilesystemObjectStore
+from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.domain.cutting import EncodedSegment
 
-from .conftest import words
+from .conftest import Bench, words
 
 pytestmark = pytest.mark.integration
 
@@ -200,3 +205,42 @@ async def test_source_is_read_through_the_loopback_reader(media, make_task, benc
     monkeypatch.setattr(bench.store, "local_path", lambda key: None)
     made = await bench.encode(path, make_task(path, "25", 90, [20]))
     assert shown(media, made) == list(range(90, 110))
+
+
+class Failing(FilesystemObjectStore):
+    """A store on another machine that goes away in the middle of a film."""
+
+    def local_path(self, key: str) -> Path | None:
+        return None
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        cut = (await self.head(key)).size_bytes * 6 // 10
+        async for block in super().read(key, start, end):
+            if start + len(block) > cut:
+                yield block[: max(0, cut - start)]
+                raise StoreUnavailableError("The store went away.")
+            yield block
+            start += len(block)
+
+
+async def test_store_that_goes_away_leaves_no_held_picture(media, make_task, tmp_path):
+    """What a damaged file may show, a file that could not be read must not."""
+    store = Failing(tmp_path)
+    sources = RangeReader(store)
+    await sources.start()
+    bench = Bench(store, sources, LaneGate(longest_pause_s=10.0))
+    path = media.numbered("faststart.mp4", "25", 250, "-movflags", "+faststart")
+    task = make_task(path, "25", 100, [25, 25, 50, 50])
+    await store.put(task.source.key, path)
+    made: list[EncodedSegment] = []
+
+    async def encode() -> None:
+        async for segment in bench.transcoder().transcode(task):
+            made.append(segment)  # what is whole before the store goes is right
+
+    with pytest.raises(StoreUnavailableError):
+        await encode()
+    await sources.stop()
+    assert not any(segment.warnings for segment in made)
+    numbers = shown(media, made)
+    assert numbers == list(range(100, 100 + len(numbers)))

@@ -12,10 +12,11 @@ from reelay.common.commands import (
     VideoConstants,
     VideoOutput,
 )
-from reelay.encoder.adapters.source_reader import parse_range
+from reelay.common.range_reader import parse_range
+from reelay.common.source_input import SourceInput
 from reelay.encoder.domain.command import Machine, ffmpeg_arguments
 from reelay.encoder.domain.remainder import remainder, runs
-from reelay.encoder.domain.source import ForbiddenSourceError, SourceInput, UnplayableTaskError
+from reelay.encoder.domain.source import ForbiddenSourceError, UnplayableTaskError
 
 MACHINE = Machine(threads=2, tonemap=True)
 PLACE = SourceInput("file:/store/sources/x", "file")

@@ -14,15 +14,15 @@ from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX, Outbox
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters import repository
-from reelay.packager.bookkeeping import Bookkeeping, StoredSegment
-from reelay.packager.census import EncoderCensus
-from reelay.packager.demanding import Demanding
-from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.demand import DemandBoard
 from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import Plan, make_plan
 from reelay.packager.domain.source import SourceFacts
-from reelay.packager.planning import Planning
+from reelay.packager.handlers.bookkeeping import Bookkeeping, StoredSegment
+from reelay.packager.handlers.census import EncoderCensus
+from reelay.packager.handlers.demanding import Demanding
+from reelay.packager.handlers.dispatching import Dispatcher
+from reelay.packager.handlers.planning import Planning
 
 from ..unit.plans import VERSIONS, plan
 

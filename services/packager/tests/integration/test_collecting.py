@@ -12,7 +12,7 @@ from reelay.common.commands import EncodeChunk
 from reelay.common.events import PackageRemoved, PackageRequested, VideoDeleted
 from reelay.common.upkeep import CollectionRunningError, Removal
 from reelay.packager.adapters import repository
-from reelay.packager.collecting import Collecting
+from reelay.packager.handlers.collecting import Collecting
 
 from .house import House
 
@@ -26,7 +26,7 @@ from reelay.common.database import Database
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.storage import open_store
-from reelay.packager.collecting import Collecting
+from reelay.packager.handlers.collecting import Collecting
 
 async def main() -> None:
     database_url, store_url = sys.argv[1:]

@@ -14,7 +14,7 @@ from reelay.common.messaging import Messaging
 from reelay.common.streams import declare_consumer, work_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.domain.plan import make_plan
-from reelay.packager.upkeep import Upkeep, made_consumer
+from reelay.packager.handlers.upkeep import Upkeep, made_consumer
 
 from ..unit.plans import VERSIONS, plan
 from .house import House

@@ -15,7 +15,7 @@ from reelay.common.streams import fact_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.domain.outcome import FAILED
 from reelay.packager.domain.source import SourceFacts
-from reelay.packager.planning import UNPREPARED, Planning
+from reelay.packager.handlers.planning import UNPREPARED, Planning
 
 from ..unit.plans import VERSIONS
 from .house import House

@@ -6,9 +6,9 @@ from reelay.common.events import PackagePlanned, SegmentFailed, SegmentReady, Tr
 from reelay.common.storage import read_all
 from reelay.common.upkeep import Verdict
 from reelay.packager.adapters import references, repository
-from reelay.packager.packaging import OtherBytesError, check_against_record
-from reelay.packager.repairing import Repairing
-from reelay.packager.verifying import Verifying
+from reelay.packager.handlers.packaging import OtherBytesError, check_against_record
+from reelay.packager.handlers.repairing import Repairing
+from reelay.packager.handlers.verifying import Verifying
 
 from .house import House
 

@@ -1,11 +1,16 @@
 """What phones, browsers and attackers send, as the real ffprobe and FFmpeg see it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
 
-from reelay.common.storage import ObjectStore
+from reelay.common.range_reader import RangeReader
+from reelay.common.source_input import SourceInput
+from reelay.common.storage import ObjectStore, StoreUnavailableError
+from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary
 from reelay.packager.adapters.ffprobe import FFprobe, NeedsIndexError
 from reelay.packager.adapters.sources import SourceReader
@@ -17,7 +22,15 @@ DAY_S = 86400.0
 
 
 async def probe(path: Path) -> SourceFacts:
-    return await FFprobe(ffprobe_binary()).probe(str(path))
+    return await FFprobe(ffprobe_binary()).probe(SourceInput(f"file:{path}", "file"))
+
+
+@asynccontextmanager
+async def reading(store: ObjectStore, limit_s: float = DAY_S) -> AsyncIterator[SourceReader]:
+    sources = RangeReader(store)
+    await sources.start()
+    yield SourceReader(store, sources, FFprobe(ffprobe_binary()), ffmpeg_binary(), limit_s)
+    await sources.stop()
 
 
 async def test_plain_mp4(media: Media) -> None:
@@ -93,13 +106,14 @@ async def test_source_without_index_is_rewritten_once_with_all_its_frames(
     with pytest.raises(NeedsIndexError):
         await probe(path)
     await store.put("sources/one", path)
-    reader = SourceReader(store, FFprobe(ffprobe_binary()), ffmpeg_binary(), DAY_S)
-    key, facts = await reader.examine("a" * 64, "sources/one")
+    async with reading(store) as reader:
+        key, facts = await reader.examine("a" * 64, "sources/one")
+        again = await reader.examine("a" * 64, "sources/one")
     suffix, demuxer = (".mkv", "matroska") if container == "webm" else (".mp4", "mov")
     assert (key, facts.demuxer) == (f"rewritten/{'a' * 64}{suffix}", demuxer)
     assert facts.video is not None
     assert abs(facts.video.end_s - 3) < Fraction(1, 10)
-    assert await reader.examine("a" * 64, "sources/one") == (key, facts)
+    assert again == (key, facts)
 
 
 async def test_video_without_sound(media: Media) -> None:
@@ -138,11 +152,41 @@ async def test_longer_video_than_is_accepted_is_refused_by_its_limit(
     media: Media, store: ObjectStore, limit_s: float, refused: bool
 ) -> None:
     await store.put("sources/one", media.numbered(2))
-    reader = SourceReader(store, FFprobe(ffprobe_binary()), ffmpeg_binary(), limit_s)
-    if not refused:
-        await reader.examine("a" * 64, "sources/one")
-        return
-    with pytest.raises(UnplayableSourceError) as refusal:
-        await reader.examine("a" * 64, "sources/one")
+    async with reading(store, limit_s) as reader:
+        if not refused:
+            await reader.examine("a" * 64, "sources/one")
+            return
+        with pytest.raises(UnplayableSourceError) as refusal:
+            await reader.examine("a" * 64, "sources/one")
     said = "The video lasts 0 h 00 min 02 s; at most 0 h 00 min 01 s are accepted here."
     assert refusal.value.detail == said
+
+
+class Failing(FilesystemObjectStore):
+    """A store on another machine, which fails after some bytes of each answer."""
+
+    def __init__(self, root: Path, after_bytes: int) -> None:
+        super().__init__(root)
+        self.after_bytes = after_bytes
+
+    def local_path(self, key: str) -> Path | None:
+        return None
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        left = self.after_bytes
+        async for block in super().read(key, start, end):
+            yield block[:left]
+            left -= len(block)
+            if left <= 0:
+                raise StoreUnavailableError("The store went away.")
+
+
+@pytest.mark.parametrize("after_bytes", [0, 1000, 20_000])
+async def test_store_that_fails_while_a_source_is_probed_is_no_fault_of_the_source(
+    media: Media, tmp_path: Path, after_bytes: int
+) -> None:
+    store = Failing(tmp_path, after_bytes)
+    await store.put("sources/one", media.numbered(10))
+    async with reading(store) as reader:
+        with pytest.raises(StoreUnavailableError):
+            await reader.examine("a" * 64, "sources/one")

@@ -27,6 +27,7 @@ from starlette.routing import Match
 
 from reelay.common.errors import OutageError, ReelayError
 from reelay.common.openapi import PROBLEMS
+from reelay.common.prompt_worker import prompt_worker
 
 Check = Callable[[], Awaitable[None]]
 CHECK_TIMEOUT_S = 2.0
@@ -170,7 +171,7 @@ async def serve(
     """Serve until SIGTERM or SIGINT; answer what was begun, then return.
 
     Of each connection at most `receive_buffer_bytes` (or what `limits` say) lie ready that nobody
-    asked for yet.
+    asked for yet. An "rsgi" application is a PromptApplication.
     """
     options: dict[str, Any] = {
         "target": app,
@@ -190,7 +191,8 @@ async def serve(
     stopping.clear()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    serving = asyncio.create_task(server.serve())
+    worker = prompt_worker() if interface == "rsgi" else None
+    serving = asyncio.create_task(server.serve(worker))
     stop = asyncio.create_task(stopping.wait())
     await asyncio.wait({serving, stop}, return_when=asyncio.FIRST_COMPLETED)
     stop.cancel()

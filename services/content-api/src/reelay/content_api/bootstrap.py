@@ -24,19 +24,19 @@ from reelay.content_api.adapters.pipes import FileThreads
 from reelay.content_api.adapters.plans import StoredPlans
 from reelay.content_api.adapters.tokens import VerifiedTokens
 from reelay.content_api.adapters.whole_packages import StoredPackages
-from reelay.content_api.admission import Admission
-from reelay.content_api.assembling import Assembler
 from reelay.content_api.domain.access import Restrictions
 from reelay.content_api.domain.names import plan_key
 from reelay.content_api.domain.ports import Files
-from reelay.content_api.downloads import Downloads
 from reelay.content_api.entrypoints.delivery import Delivery
 from reelay.content_api.entrypoints.downloading import Downloading
 from reelay.content_api.entrypoints.events import listen
 from reelay.content_api.entrypoints.rsgi import Application
-from reelay.content_api.handlers import Library
+from reelay.content_api.handlers.admission import Admission
+from reelay.content_api.handlers.assembling import Assembler
+from reelay.content_api.handlers.downloads import Downloads
+from reelay.content_api.handlers.library import Library
+from reelay.content_api.handlers.waiting import WaitingLimits, WaitingRoom
 from reelay.content_api.settings import ContentApiSettings
-from reelay.content_api.waiting import WaitingLimits, WaitingRoom
 
 MAX_FEEDS = 12
 """Answers from objects under way at a time. Each may keep one of the server's file threads waiting

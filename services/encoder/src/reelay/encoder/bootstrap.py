@@ -6,13 +6,13 @@ import structlog
 
 from reelay.common import http
 from reelay.common.messaging import Messaging
+from reelay.common.range_reader import RangeReader
 from reelay.common.service import background
 from reelay.common.storage import open_store
 from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
 from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.adapters.process import Limits
 from reelay.encoder.adapters.providers import find_abilities
-from reelay.encoder.adapters.source_reader import RangeReader
 from reelay.encoder.domain.command import Machine
 from reelay.encoder.entrypoints.events import SERVICE, announce_life, listen
 from reelay.encoder.settings import EncoderSettings

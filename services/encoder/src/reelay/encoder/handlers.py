@@ -30,7 +30,8 @@ class Transcoder(Protocol):
 
         A segment that the source has no pictures or sound for is filled up and carries a
         warning. Raises UnplayableTaskError, ForbiddenSourceError and ObjectMissingError, which no
-        repetition helps, and FFmpegFailedError or PlanMismatchError, which one may.
+        repetition helps, and FFmpegFailedError, PlanMismatchError or StoreUnavailableError, which
+        one may.
         """
         ...
 

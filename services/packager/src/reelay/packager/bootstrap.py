@@ -3,15 +3,13 @@
 import re
 from contextlib import AsyncExitStack
 
-from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
 from reelay.common.database import Database, migrate
-from reelay.common.events import PackageRequested, SegmentFailed, VideoDeleted
 from reelay.common.http import create_app, serve
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
+from reelay.common.range_reader import RangeReader
 from reelay.common.service import background
 from reelay.common.storage import open_store
-from reelay.common.streams import fact_consumer
 from reelay.common.tokens import TokenVerifier
 from reelay.common.upkeep import collect_for_ever
 from reelay.common.upkeep_http import upkeep_router
@@ -19,21 +17,23 @@ from reelay.packager.adapters.ffprobe import FFprobe
 from reelay.packager.adapters.process import run_program
 from reelay.packager.adapters.shaka import ShakaPackager
 from reelay.packager.adapters.sources import SourceReader
-from reelay.packager.bookkeeping import Bookkeeping
-from reelay.packager.census import EncoderCensus
-from reelay.packager.collecting import Collecting
-from reelay.packager.demanding import Demanding
-from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.demand import DemandBoard
-from reelay.packager.packaging import Packaging
-from reelay.packager.planning import Planning
-from reelay.packager.repairing import Repairing
+from reelay.packager.entrypoints.events import (
+    listen_to_encoders,
+    listen_to_videos,
+    listen_to_viewers,
+)
+from reelay.packager.handlers.bookkeeping import Bookkeeping
+from reelay.packager.handlers.census import EncoderCensus
+from reelay.packager.handlers.collecting import Collecting
+from reelay.packager.handlers.demanding import Demanding
+from reelay.packager.handlers.dispatching import Dispatcher
+from reelay.packager.handlers.packaging import Packaging
+from reelay.packager.handlers.planning import Planning
+from reelay.packager.handlers.repairing import Repairing
+from reelay.packager.handlers.upkeep import Upkeep
+from reelay.packager.handlers.verifying import Verifying
 from reelay.packager.settings import PackagerSettings
-from reelay.packager.upkeep import Upkeep, made_consumer
-from reelay.packager.verifying import Verifying
-
-AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
-"""Finished segments of each lane that are taken at a time; they share calls of the packager."""
 
 
 async def main(settings: PackagerSettings) -> None:
@@ -51,20 +51,13 @@ async def main(settings: PackagerSettings) -> None:
     repairing = Repairing(outbox, store, dispatcher)
     packaging = Packaging(store, ShakaPackager(settings.shaka), books, repairing, messaging.tell)
     ffprobe = FFprobe(settings.ffprobe)
-    reader = SourceReader(store, ffprobe, settings.ffmpeg, settings.max_duration_s)
+    sources = RangeReader(store)
+    reader = SourceReader(store, sources, ffprobe, settings.ffmpeg, settings.max_duration_s)
     planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
 
-    plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
-    fail = fact_consumer("packager", "fail-package", SegmentFailed.subject)
-    forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
-    messaging.on(plan, planning.plan_package, give_up=planning.give_up)
-    for lane in Lane:  # a consumer each: nothing urgent waits behind a batch of the ladder
-        package = made_consumer(lane, batch=AT_ONCE[lane])
-        messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
-    messaging.on(fail, books.fail_package)
-    messaging.on(forget, planning.forget_video)
-    messaging.on_plain(EncoderAlive, census.hear)
-    messaging.on_plain(SegmentDemanded, demanding.hear)
+    listen_to_videos(messaging, planning)
+    listen_to_encoders(messaging, packaging, books, census)
+    listen_to_viewers(messaging, demanding)
 
     collecting = Collecting(database, outbox, store, settings.gc_grace_s)
     app = create_app(
@@ -76,6 +69,8 @@ async def main(settings: PackagerSettings) -> None:
     app.include_router(upkeep_router("/api/v1/packages", verify_header, collecting, verifying))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
+        await sources.start()
+        stack.push_async_callback(sources.stop)
         await messaging.start()
         stack.push_async_callback(messaging.stop)
         upkeep = Upkeep(outbox, messaging, dispatcher, books)

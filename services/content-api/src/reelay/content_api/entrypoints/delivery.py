@@ -24,6 +24,10 @@ class Delivery:
         self, proto: HTTPProtocol, headers: Headers, name: ContentName, file: Found, *, body: bool
     ) -> int:
         """Answer as the conditions ask, in the order of RFC 9110, section 13.2.2."""
+        if isinstance(file, StoredFile):
+            status = self.send_at_once(proto, headers, name, file, body=body)
+            if status is not None:
+                return status
         asked = answered(proto, headers, name, file.size_bytes, body=body)
         if isinstance(asked, int):
             return asked
@@ -31,23 +35,42 @@ class Delivery:
             return await self._send_whole(proto, name, file)
         return await self._send_ranges(proto, name, file, asked)
 
+    def send_at_once(
+        self,
+        proto: HTTPProtocol,
+        headers: Headers,
+        name: ContentName,
+        file: StoredFile,
+        *,
+        body: bool,
+    ) -> int | None:
+        """Answer with a finished file; do nothing and return None when only `send` can."""
+        asked = answered(proto, headers, name, file.size_bytes, body=body)
+        if isinstance(asked, int):
+            return asked
+        if asked is None:
+            return send_whole(proto, name, file)
+        if len(asked) > 1:
+            return None
+        part = partial(name.content_type, file.size_bytes, asked)
+        return send_part(proto, part_fields(name, part), file, asked[0])
+
     async def _send_whole(self, proto: HTTPProtocol, name: ContentName, file: Found) -> int:
-        if not isinstance(file, StoredFile):
-            if file.size_bytes >= SHORT_BYTES and not self._feeds.full:
-                fields = whole_fields(name, file.size_bytes)
-                return await self._feed(
-                    proto, 200, fields, whole(name.content_type, file.size_bytes), file
-                )
-            file = await file.whole()
-        return send_whole(proto, name, file)
+        if isinstance(file, StoredFile):
+            return send_whole(proto, name, file)
+        if file.size_bytes < SHORT_BYTES or self._feeds.full:
+            return send_whole(proto, name, await file.whole())
+        fields, body = (
+            whole_fields(name, file.size_bytes),
+            whole(name.content_type, file.size_bytes),
+        )
+        return await self._feed(proto, 200, fields, body, file)
 
     async def _send_ranges(
         self, proto: HTTPProtocol, name: ContentName, file: Found, ranges: list[ByteRange]
     ) -> int:
         body = partial(name.content_type, file.size_bytes, ranges)
         fields = part_fields(name, body)
-        if isinstance(file, StoredFile) and len(ranges) == 1:
-            return send_part(proto, fields, file, ranges[0])
         if body.length < SHORT_BYTES:
             proto.response_bytes(206, fields, await self._feeds.read(body, file))
             return 206

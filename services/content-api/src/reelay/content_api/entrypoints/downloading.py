@@ -6,11 +6,11 @@ from reelay.content_api.domain.bodies import Body, partial, whole
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import SHORT_BYTES, StoredFile
 from reelay.content_api.domain.ranges import ByteRange
-from reelay.content_api.downloads import Downloads
 from reelay.content_api.entrypoints.conditions import answered
 from reelay.content_api.entrypoints.delivery import Delivery
 from reelay.content_api.entrypoints.protocol import Fields, Headers, HTTPProtocol
 from reelay.content_api.entrypoints.responses import part_fields, send_part, whole_fields
+from reelay.content_api.handlers.downloads import Downloads
 
 Made = Assembled | StoredFile
 

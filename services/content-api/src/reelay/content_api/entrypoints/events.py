@@ -9,8 +9,8 @@ from reelay.common.events import (
     TranscodeFailed,
 )
 from reelay.common.messaging import Messaging
-from reelay.content_api.downloads import Downloads
-from reelay.content_api.handlers import Library
+from reelay.content_api.handlers.downloads import Downloads
+from reelay.content_api.handlers.library import Library
 
 
 def listen(messaging: Messaging, library: Library, downloads: Downloads) -> None:

@@ -10,7 +10,6 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from reelay.common.errors import NotFoundError, ReelayError
 from reelay.common.http import Check, readiness
-from reelay.content_api.admission import Admission
 from reelay.content_api.domain.names import (
     CONTENT_PREFIX,
     DOWNLOADS,
@@ -23,6 +22,7 @@ from reelay.content_api.entrypoints.confidential import Confidential
 from reelay.content_api.entrypoints.delivery import Delivery
 from reelay.content_api.entrypoints.downloading import Downloading
 from reelay.content_api.entrypoints.protocol import HTTPProtocol, Scope
+from reelay.content_api.entrypoints.recent import RecentAnswers
 from reelay.content_api.entrypoints.responses import (
     METHODS,
     PREFLIGHT,
@@ -31,8 +31,9 @@ from reelay.content_api.entrypoints.responses import (
     send_problem,
 )
 from reelay.content_api.entrypoints.viewers import viewer_of
-from reelay.content_api.handlers import Library
-from reelay.content_api.waiting import Visitor
+from reelay.content_api.handlers.admission import Admission
+from reelay.content_api.handlers.library import Library
+from reelay.content_api.handlers.waiting import Visitor
 
 SAFE_METHODS = ("GET", "HEAD")
 HEALTH = ("/healthz", "/readyz", "/metrics")
@@ -59,6 +60,35 @@ class Application:
         self._delivery = delivery
         self._downloading = downloading
         self._checks = checks
+        self._recent = RecentAnswers(admission.is_open)
+
+    def again(self, scope: Scope, proto: HTTPProtocol) -> bool:
+        """See PromptApplication."""
+        return self._recent.answer(scope, proto)
+
+    def at_once(self, scope: Scope, proto: HTTPProtocol) -> bool:
+        """Answer a request for an object that is at hand, as nearly all are; else return False.
+
+        See PromptApplication. A path with a token is none of a package that is open to all.
+        """
+        path, method = scope.path, scope.method
+        name = parse_target(path) if method in SAFE_METHODS else None
+        if name is None or not self._admission.is_open(name.package_id):
+            return False
+        try:
+            file = self._library.at_hand(name)
+        except ReelayError:
+            return False  # it has an answer of its own
+        if file is None:
+            return False
+        body = method == "GET"
+        status = self._delivery.send_at_once(proto, scope.headers, name, file, body=body)
+        if status is None:
+            return False
+        if status == HTTPStatus.OK:
+            self._recent.note(path, name, file)
+        count(status)
+        return True
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
         """Answer one request. `scope.path` was percent-decoded once, by Granian."""

@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from reelay.common.commands import EncodeChunk, Lane
+from reelay.common.source_input import SourceInput
 from reelay.encoder.adapters.lane_gate import LaneGate, Seat
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.adapters.process import FFmpegProcess, Limits, running
@@ -20,7 +21,6 @@ from reelay.encoder.domain.command import (
 from reelay.encoder.domain.cutting import AudioCutter, Cutter, EncodedSegment, VideoCutter
 from reelay.encoder.domain.errors import FFmpegFailedError
 from reelay.encoder.domain.remainder import has_both, remainder, runs
-from reelay.encoder.domain.source import SourceInput
 
 READ_BYTES = 256 * 1024
 QUEUED_SEGMENTS = 8
@@ -123,10 +123,14 @@ class FFmpegTranscoder:
                 pumps = list(zip(await pipes.readers(), cutters, strict=True))
                 async with aclosing(_segments(ffmpeg, pumps)) as segments:
                     async for segment in segments:
+                        if source is not None:
+                            source.check()  # or pictures would be held that the store has
                         yield await _with_warnings(task, segment, ffmpeg)
                 status = await ffmpeg.wait()
         finally:
             pipes.close()
+        if source is not None:
+            source.check()
         lacking = any(cutter.missing() for cutter in cutters)
         if lacking and (status < 0 or (status > 0 and not ffmpeg.log.nothing_decoded)):
             raise FFmpegFailedError(f"FFmpeg ended with status {status}", ffmpeg.log.text())

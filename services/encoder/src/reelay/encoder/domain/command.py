@@ -5,9 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from reelay.common.commands import EncodeChunk, VideoConstants, VideoOutput
+from reelay.common.source_input import SourceInput
 from reelay.encoder.domain import filters
 from reelay.encoder.domain.cutting import AAC_FRAME_SAMPLES
-from reelay.encoder.domain.source import SourceInput, UnplayableTaskError, input_arguments
+from reelay.encoder.domain.source import UnplayableTaskError, input_arguments
 
 AUDIO_SEEK_MARGIN_S = 1.0
 """How long before the first sample audio is read, beyond the source's own pre-roll."""

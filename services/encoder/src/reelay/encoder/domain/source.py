@@ -1,9 +1,8 @@
 """How FFmpeg may read a source. Uploaded files are hostile, so it is told exactly what it is."""
 
-from dataclasses import dataclass
-
 from reelay.common.commands import SourceSpec
 from reelay.common.errors import PermanentError
+from reelay.common.source_input import SourceInput
 
 # fmt: off
 DEMUXERS = frozenset({
@@ -20,14 +19,6 @@ class ForbiddenSourceError(PermanentError):
 
 class UnplayableTaskError(PermanentError):
     """The task asks for something that no encoder can make."""
-
-
-@dataclass(frozen=True)
-class SourceInput:
-    """Where FFmpeg finds the bytes of a source, and the only protocols that it may use."""
-
-    url: str
-    protocols: str
 
 
 def forced_demuxer(source: SourceSpec) -> str:

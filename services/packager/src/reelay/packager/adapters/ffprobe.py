@@ -5,6 +5,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
+from reelay.common.source_input import SourceInput
 from reelay.packager.adapters.process import run_program
 from reelay.packager.domain.source import (
     AudioFacts,
@@ -41,19 +42,20 @@ class NeedsIndexError(Exception):
 
 
 class FFprobe:
-    """Probes local files."""
+    """Probes sources."""
 
     def __init__(self, binary: str) -> None:
         self._binary = binary
 
-    async def probe(self, path: str, *, indexed: bool = False) -> SourceFacts:
+    async def probe(self, source: SourceInput, *, indexed: bool = False) -> SourceFacts:
         """Return the facts of a source; an `indexed` one was rewritten and is taken as it is.
 
         Raises UnplayableSourceError with a sentence for a person, or NeedsIndexError.
         """
         argv = [
             self._binary, "-v", "error", "-print_format", "json", "-show_format", "-show_streams",
-            "-format_whitelist", ",".join(DEMUXERS), "-protocol_whitelist", "file,http,tcp", path,
+            "-format_whitelist", ",".join(DEMUXERS),
+            "-protocol_whitelist", source.protocols, source.url,
         ]  # fmt: skip
         done = await run_program(argv, timeout_s=PROBE_TIMEOUT_S)
         if done.code != 0:

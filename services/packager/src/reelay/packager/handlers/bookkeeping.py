@@ -20,9 +20,9 @@ from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
-from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
 from reelay.packager.domain.plan import Plan
+from reelay.packager.handlers.dispatching import Dispatcher
 
 log = structlog.get_logger()
 

@@ -19,7 +19,6 @@ from reelay.common.identity import new_id
 from reelay.common.outbox import Transaction
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
-from reelay.packager.census import EncoderCensus
 from reelay.packager.domain.chunks import (
     Chunk,
     ahead_chunk,
@@ -34,6 +33,7 @@ from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Plan, Rendition
 from reelay.packager.domain.tasks import encode_task
 from reelay.packager.domain.window import ladder_window, ondemand_window
+from reelay.packager.handlers.census import EncoderCensus
 
 URGENT = (Lane.ONDEMAND, Lane.OPENING)
 """What is under way on these lanes comes soon; the ladder may take minutes."""

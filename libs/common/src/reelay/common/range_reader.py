@@ -5,20 +5,41 @@ import contextlib
 import re
 import secrets
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
 from http import HTTPStatus
 
 import h11
 import structlog
 
-from reelay.common.storage.port import ObjectInfo, ObjectStore, StoreUnavailableError
-from reelay.encoder.domain.source import SourceInput
+from reelay.common.source_input import SourceInput
+from reelay.common.storage.port import (
+    ObjectInfo,
+    ObjectMissingError,
+    ObjectStore,
+    StoreUnavailableError,
+)
 
 READ_BYTES = 64 * 1024
 RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 
+OUTAGES = (StoreUnavailableError, ObjectMissingError)
+
 log = structlog.get_logger()
 
 Send = Callable[[h11.Event], Awaitable[None]]
+
+
+@dataclass
+class _Lent:
+    """An object while somebody reads it."""
+
+    info: ObjectInfo
+    outage: StoreUnavailableError | ObjectMissingError | None = None
+
+    def check(self) -> None:
+        """Raise what kept a reader from getting all that was asked for."""
+        if self.outage is not None:
+            raise self.outage
 
 
 class RangeReader:
@@ -26,7 +47,7 @@ class RangeReader:
 
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
-        self._objects: dict[str, ObjectInfo] = {}
+        self._lent: dict[str, _Lent] = {}
         self._server: asyncio.Server | None = None
 
     async def start(self) -> None:
@@ -49,11 +70,11 @@ class RangeReader:
         assert self._server is not None, "start() comes first"
         port = self._server.sockets[0].getsockname()[1]
         target = f"/{secrets.token_urlsafe(32)}"
-        self._objects[target] = info
+        lent = self._lent[target] = _Lent(info)
         try:
-            yield SourceInput(f"http://127.0.0.1:{port}{target}", "http,tcp")
+            yield SourceInput(f"http://127.0.0.1:{port}{target}", "http,tcp", lent.check)
         finally:
-            del self._objects[target]
+            del self._lent[target]
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         connection = h11.Connection(h11.SERVER)
@@ -73,17 +94,18 @@ class RangeReader:
                 connection.start_next_cycle()
         except (ConnectionError, h11.ProtocolError):
             return  # FFmpeg hangs up whenever it seeks
-        except StoreUnavailableError as error:
-            log.warning("source cannot be read", error=str(error))
+        except OUTAGES as error:
+            log.warning("source cannot be read", error=repr(error))
         finally:
             writer.close()
 
     async def _answer(self, request: h11.Request, send: Send) -> None:
-        info = self._objects.get(request.target.decode("ascii"))
-        if info is None or request.method not in (b"GET", b"HEAD"):
+        lent = self._lent.get(request.target.decode("ascii"))
+        if lent is None or request.method not in (b"GET", b"HEAD"):
             await _send_head(send, HTTPStatus.NOT_FOUND, {"content-length": "0"})
             await send(h11.EndOfMessage())
             return
+        info = lent.info
         wanted = dict(request.headers).get(b"range")
         span = parse_range(wanted, info.size_bytes)
         if span is None:
@@ -99,7 +121,7 @@ class RangeReader:
             headers["content-range"] = f"bytes {start}-{end - 1}/{info.size_bytes}"
         await _send_head(send, status, headers)
         if request.method == b"GET":
-            async with contextlib.aclosing(_blocks(self._store, info.key, start, end)) as blocks:
+            async with contextlib.aclosing(_blocks(self._store, lent, start, end)) as blocks:
                 async for block in blocks:
                     await send(h11.Data(data=block))
         await send(h11.EndOfMessage())
@@ -144,6 +166,10 @@ async def _send_head(send: Send, status: HTTPStatus, headers: dict[str, str]) ->
     await send(h11.Response(status_code=status, headers=list(headers.items())))
 
 
-async def _blocks(store: ObjectStore, key: str, start: int, end: int) -> AsyncGenerator[bytes]:
-    async for block in store.read(key, start, end):
-        yield block
+async def _blocks(store: ObjectStore, lent: _Lent, start: int, end: int) -> AsyncGenerator[bytes]:
+    try:
+        async for block in store.read(lent.info.key, start, end):
+            yield block
+    except OUTAGES as error:
+        lent.outage = error  # before the connection ends: whoever sees that may ask
+        raise

@@ -17,12 +17,12 @@ from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters import references, repository
 from reelay.packager.adapters.tables import ObjectRow, PackageRow, TaskRow
-from reelay.packager.dispatching import Dispatcher, publish_task
 from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
 from reelay.packager.domain.plan import Plan
-from reelay.packager.planning import planned
-from reelay.packager.promising import note_promises, promises, store_promises
+from reelay.packager.handlers.dispatching import Dispatcher, publish_task
+from reelay.packager.handlers.planning import planned
+from reelay.packager.handlers.promising import note_promises, promises, store_promises
 
 RESTORED, ENCODING, REPLACED = "restored", "encoding", "replaced"
 SUPERSEDED = "This package was damaged and is replaced by another."

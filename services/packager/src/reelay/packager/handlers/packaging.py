@@ -18,14 +18,14 @@ from reelay.common.commands import Lane, SegmentsStored
 from reelay.common.errors import PermanentError, TransientError
 from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage import ObjectMissingError, ObjectStore, PutResult, read_all
+from reelay.packager.adapters.copies import local_copy
 from reelay.packager.adapters.shaka import CmafSegment, RawSegment, ShakaPackager
-from reelay.packager.adapters.sources import local_copy
-from reelay.packager.bookkeeping import Bookkeeping, StoredSegment, UnderWay
 from reelay.packager.domain import boxes
 from reelay.packager.domain.manifests import frame_ticks
 from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import REORDER_FRAMES, Plan, Rendition
-from reelay.packager.repairing import Repairing
+from reelay.packager.handlers.bookkeeping import Bookkeeping, StoredSegment, UnderWay
+from reelay.packager.handlers.repairing import Repairing
 
 BATCH = 16
 LINGER_S = 0.5

@@ -8,8 +8,8 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.common.commands import SegmentDemanded
 from reelay.common.outbox import Outbox
-from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.demand import DemandBoard, parse_path
+from reelay.packager.handlers.dispatching import Dispatcher
 
 log = structlog.get_logger()
 

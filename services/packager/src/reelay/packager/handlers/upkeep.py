@@ -15,8 +15,8 @@ from reelay.common.outbox import Outbox
 from reelay.common.streams import Consumer, fact_consumer, work_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import TaskRow
-from reelay.packager.bookkeeping import Bookkeeping
-from reelay.packager.dispatching import Dispatcher
+from reelay.packager.handlers.bookkeeping import Bookkeeping
+from reelay.packager.handlers.dispatching import Dispatcher
 
 TICK_S = 1.0
 MOST_ATTEMPTS = 5

@@ -14,7 +14,7 @@ from reelay.common.storage import ObjectInfo, ObjectStore
 from reelay.common.upkeep import Removal, collecting_alone, time_ago
 from reelay.packager.adapters import references, repository
 from reelay.packager.adapters.tables import TaskRow
-from reelay.packager.removing import Removed, finish_removal, objects_of
+from reelay.packager.handlers.removing import Removed, finish_removal, objects_of
 
 UPLOADS = "uploads"
 """Folder below `staging/` that belongs to the upload service."""

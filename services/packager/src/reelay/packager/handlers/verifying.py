@@ -11,7 +11,7 @@ from reelay.common.upkeep import Damage, Verdict
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow
 from reelay.packager.domain.outcome import INDEX, StoredObject, index
-from reelay.packager.repairing import Repairing
+from reelay.packager.handlers.repairing import Repairing
 
 
 class Verifying:

@@ -6,7 +6,7 @@ from reelay.common.errors import NotFoundError, PermanentError
 from reelay.content_api.domain.names import INDEX, ContentName
 from reelay.content_api.domain.ports import Demand, Failures, Files, Found, Plans, StoredFile
 from reelay.content_api.domain.promises import Promises
-from reelay.content_api.waiting import NotYetError, Visitor, WaitingLimits, WaitingRoom
+from reelay.content_api.handlers.waiting import NotYetError, Visitor, WaitingLimits, WaitingRoom
 
 
 class PackageFailedError(PermanentError):

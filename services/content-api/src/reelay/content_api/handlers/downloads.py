@@ -6,15 +6,15 @@ from collections.abc import Callable, Sequence
 import structlog
 
 from reelay.common.errors import ConflictError, NotFoundError
-from reelay.content_api.assembling import Assembler
 from reelay.content_api.domain.assembled import Assembled, Derived, Package, Packages
 from reelay.content_api.domain.byte_playlists import master_playlist, media_playlist
 from reelay.content_api.domain.download_names import DownloadName, Kind, parse_download
 from reelay.content_api.domain.names import ContentName, below
 from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.domain.promises import PlannedRendition
-from reelay.content_api.handlers import Library
-from reelay.content_api.making import Making
+from reelay.content_api.handlers.assembling import Assembler
+from reelay.content_api.handlers.library import Library
+from reelay.content_api.handlers.making import Making
 
 MASTER, PLAYLIST = "master.m3u8", "index.m3u8"
 PLAYLIST_BYTES = 32 * 1024 * 1024

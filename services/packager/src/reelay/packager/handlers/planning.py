@@ -6,17 +6,23 @@ from uuid import UUID
 import structlog
 
 from reelay.common.errors import PermanentError, TransientError
-from reelay.common.events import PackagePlanned, PackageRequested, TranscodeFailed, VideoDeleted
+from reelay.common.events import (
+    AssetUploaded,
+    PackagePlanned,
+    PackageRequested,
+    TranscodeFailed,
+    VideoDeleted,
+)
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectMissingError, ObjectStore
 from reelay.packager.adapters import references, repository
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.adapters.tables import PackageRow
-from reelay.packager.dispatching import Dispatcher
 from reelay.packager.domain.outcome import FAILED, failure
 from reelay.packager.domain.plan import Plan, make_plan
-from reelay.packager.promising import note_promises, store_promises
-from reelay.packager.removing import finish_removal
+from reelay.packager.handlers.dispatching import Dispatcher
+from reelay.packager.handlers.promising import note_promises, store_promises
+from reelay.packager.handlers.removing import finish_removal
 
 DELETED = "This video was deleted."
 UNPREPARED = "This file could not be prepared for playing; the packager's log says why."
@@ -40,6 +46,10 @@ class Planning:
         self._reader = reader
         self._dispatcher = dispatcher
         self._versions = versions
+
+    async def expect(self, uploaded: AssetUploaded) -> None:
+        """Begin to look at an uploaded file, while the catalog finds out whether it is wanted."""
+        self._reader.begin(uploaded.source_key)
 
     async def plan_package(self, request: PackageRequested) -> None:
         """Answer a request with PackagePlanned, or with TranscodeFailed and its reason.

@@ -1,0 +1,120 @@
+"""What is answered again without a look, and for how long."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.ports import StoredFile
+from reelay.content_api.entrypoints.recent import KEEP_S, MAX_ANSWERS, RecentAnswers
+
+PACKAGE = "ab" * 32
+NAME = ContentName(PACKAGE, "master.m3u8")
+PATH = f"/api/v1/content/{PACKAGE}/master.m3u8"
+
+
+@dataclass
+class Scope:
+    path: str = PATH
+    method: str = "GET"
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+class Proto:
+    """Notes what it was told to send."""
+
+    def __init__(self) -> None:
+        self.sent: list[object] = []
+
+    def response_bytes(self, status: int, headers: object, body: bytes) -> None:
+        self.sent.append((status, body))
+
+    def response_file(self, status: int, headers: object, file: str) -> None:
+        self.sent.append((status, file))
+
+
+class World:
+    """A clock, and the packages that are open."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "master.m3u8"
+        self.path.write_bytes(b"#EXTM3U")
+        self.file = StoredFile(str(self.path), 7, b"#EXTM3U")
+        self.now_s = 1000.0
+        self.open = {PACKAGE}
+        self.recent = RecentAnswers(self.open.__contains__, now=lambda: self.now_s)
+
+    def ask(self, scope: Scope | None = None) -> list[object]:
+        proto = Proto()
+        answered = self.recent.answer(scope or Scope(), proto)  # type: ignore[arg-type]
+        assert answered == bool(proto.sent)
+        return proto.sent
+
+
+def test_a_moment_later_the_same_object_is_sent_and_then_it_is_looked_up_again(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    assert world.ask() == []
+    world.recent.note(PATH, NAME, world.file)
+    assert world.ask() == [(200, b"#EXTM3U")]
+    world.now_s += KEEP_S / 2
+    assert world.ask() == [(200, b"#EXTM3U")]
+    world.now_s += KEEP_S
+    assert world.ask() == []
+
+
+def test_object_that_is_not_in_memory_is_sent_from_its_file(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.recent.note(PATH, NAME, StoredFile(str(world.path), 7))
+    assert world.ask() == [(200, str(world.path))]
+
+
+@pytest.mark.parametrize("content", [None, b"#EXTM3U"], ids=["file", "memory"])
+def test_file_that_went_or_was_replaced_is_sent_no_more(
+    tmp_path: Path, content: bytes | None
+) -> None:
+    world = World(tmp_path)
+    world.recent.note(PATH, NAME, StoredFile(str(world.path), 7, content))
+    other = tmp_path / "other"
+    other.write_bytes(b"another")
+    other.rename(world.path)
+    assert world.ask() == []
+    world.path.unlink()
+    assert world.ask() == []
+    world.recent.note(PATH, NAME, StoredFile(str(world.path), 7, content))
+    assert world.ask() == []
+
+
+def test_package_that_was_closed_is_answered_no_more(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.recent.note(PATH, NAME, world.file)
+    world.open.clear()
+    assert world.ask() == []
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        Scope(method="HEAD"),
+        Scope(headers={"range": "bytes=0-1"}),
+        Scope(headers={"if-none-match": NAME.etag}),
+        Scope(headers={"if-match": NAME.etag}),
+        Scope(path=PATH + "x"),
+    ],
+)
+def test_what_asks_for_something_else_than_the_whole_object_is_left_to_others(
+    tmp_path: Path, scope: Scope
+) -> None:
+    world = World(tmp_path)
+    world.recent.note(PATH, NAME, world.file)
+    assert world.ask(scope) == []
+
+
+def test_a_crawler_takes_no_more_memory_than_a_few_thousand_names(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    for number in range(3 * MAX_ANSWERS):
+        world.recent.note(f"{PATH}{number}", NAME, world.file)
+    answered = sum(bool(world.ask(Scope(f"{PATH}{n}"))) for n in range(3 * MAX_ANSWERS))
+    assert 0 < answered <= MAX_ANSWERS

@@ -1,0 +1,41 @@
+"""What the packager listens to: videos that need packages, finished segments, viewers' demands."""
+
+from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
+from reelay.common.events import AssetUploaded, PackageRequested, SegmentFailed, VideoDeleted
+from reelay.common.messaging import Messaging
+from reelay.common.streams import fact_consumer
+from reelay.packager.handlers.bookkeeping import Bookkeeping
+from reelay.packager.handlers.census import EncoderCensus
+from reelay.packager.handlers.demanding import Demanding
+from reelay.packager.handlers.packaging import Packaging
+from reelay.packager.handlers.planning import Planning
+from reelay.packager.handlers.upkeep import made_consumer
+
+AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
+"""Finished segments of each lane that are taken at a time; they share calls of Shaka Packager."""
+
+
+def listen_to_videos(messaging: Messaging, planning: Planning) -> None:
+    """Plan what is requested, and drop what was deleted; hear early of what may be requested."""
+    plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
+    forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
+    messaging.on(plan, planning.plan_package, give_up=planning.give_up)
+    messaging.on(forget, planning.forget_video)
+    messaging.on_plain(AssetUploaded, planning.expect, queue="packager")
+
+
+def listen_to_encoders(
+    messaging: Messaging, packaging: Packaging, books: Bookkeeping, census: EncoderCensus
+) -> None:
+    """Package what was made, and hear who is there to make more."""
+    for lane in Lane:  # a consumer each: nothing urgent waits behind a batch of the ladder
+        package = made_consumer(lane, batch=AT_ONCE[lane])
+        messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
+    fail = fact_consumer("packager", "fail-package", SegmentFailed.subject)
+    messaging.on(fail, books.fail_package)
+    messaging.on_plain(EncoderAlive, census.hear)
+
+
+def listen_to_viewers(messaging: Messaging, demanding: Demanding) -> None:
+    """Hear which promised segments somebody waits for."""
+    messaging.on_plain(SegmentDemanded, demanding.hear)
