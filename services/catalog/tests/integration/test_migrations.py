@@ -1,14 +1,17 @@
 """Tables of an earlier version are brought to the newest one with what is in them."""
 
+import asyncio
 from importlib.resources import as_file, files
 
+import psycopg
 import pytest
 import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 
-from reelay.catalog.live.log import newest_revision
-from reelay.common.database import Database, migrate, sqlalchemy_url
+from reelay.catalog.live.log import newest_revision as newest_change
+from reelay.common.database import Database, sqlalchemy_url
+from reelay.common.migrations import MigrationFailedError, migrate, newest_revision
 
 pytestmark = pytest.mark.integration
 
@@ -39,7 +42,7 @@ async def test_videos_and_their_revisions_survive_an_upgrade(database_url: str) 
     migrate_to("0001", database_url)
     await migrate(database_url, "reelay.catalog")
     database = Database(database_url)
-    assert await newest_revision(database) == 7
+    assert await newest_change(database) == 7
     async with database.autocommit() as session:
         row = (
             await session.execute(sa.text("SELECT title, renditions, visibility FROM videos"))
@@ -48,3 +51,24 @@ async def test_videos_and_their_revisions_survive_an_upgrade(database_url: str) 
     assert tuple(row) == ("Old", {}, "public")
     assert references.scalars().all() == ["p"]
     await database.close()
+
+
+async def test_replicas_that_start_together_and_again_find_the_newest_tables(
+    database_url: str,
+) -> None:
+    await asyncio.gather(*(migrate(database_url, "reelay.catalog") for _ in range(3)))
+    await migrate(database_url, "reelay.catalog")
+    with psycopg.connect(database_url) as connection:
+        versions = connection.execute("SELECT version_num FROM alembic_version").fetchall()
+    assert versions == [(newest_revision("reelay.catalog"),)]
+
+
+async def test_tables_of_a_newer_version_are_left_alone(
+    database_url: str, capfd: pytest.CaptureFixture[str]
+) -> None:
+    await migrate(database_url, "reelay.catalog")
+    with psycopg.connect(database_url) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    with pytest.raises(MigrationFailedError):
+        await migrate(database_url, "reelay.catalog")
+    assert "9999" in capfd.readouterr().err

@@ -1,12 +1,14 @@
 """What the packager's integration tests share."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from reelay.common.database import Database, migrate
+from reelay.common.database import Database
 from reelay.common.messaging import Messaging
+from reelay.common.migrations import upgrade
 from reelay.common.storage import open_store
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
 from reelay.common.testing.servers import Program
@@ -34,7 +36,7 @@ async def any_house(
     database_url: str, messaging: Messaging, any_store_url: str
 ) -> AsyncIterator[House]:
     """The parts, on each kind of store."""
-    await migrate(database_url, "reelay.packager")
+    await asyncio.to_thread(upgrade, database_url, "reelay.packager")
     database = Database(database_url)
     yield build_house(database, messaging, open_store(any_store_url))
     await database.close()
@@ -43,7 +45,7 @@ async def any_house(
 @pytest.fixture
 async def house(database_url: str, messaging: Messaging, tmp_path: Path) -> AsyncIterator[House]:
     """The parts, with an empty database and store."""
-    await migrate(database_url, "reelay.packager")
+    await asyncio.to_thread(upgrade, database_url, "reelay.packager")
     database = Database(database_url)
     yield build_house(database, messaging, open_store(f"file://{tmp_path}/store"))
     await database.close()

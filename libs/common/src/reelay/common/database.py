@@ -1,20 +1,15 @@
-"""PostgreSQL: a pool, transactions, and migrations that replicas may start at the same time."""
+"""PostgreSQL: a pool and transactions."""
 
-import asyncio
 import select
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from importlib.resources import as_file, files
 from typing import Any
 
-from alembic import command
-from alembic.config import Config
-from sqlalchemy import create_engine, event, text
+from sqlalchemy import event, text
 from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-MIGRATION_LOCK = 0x7265656C6179  # 'reelay'
 CONNECTION = {
     "connect_timeout": 5,
     "keepalives_idle": 5,
@@ -91,37 +86,3 @@ def _is_readable(descriptor: int) -> bool:
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(0))
-
-
-async def migrate(url: str, package: str) -> None:
-    """Bring the tables to the newest revision in `<package>/migrations`.
-
-    Replicas that start together take turns by an advisory lock.
-    """
-    await asyncio.to_thread(_migrate, url, package)
-
-
-def _migrate(url: str, package: str) -> None:
-    engine = create_engine(sqlalchemy_url(url))
-    with as_file(files(package) / "migrations") as directory, engine.connect() as connection:
-        config = Config()
-        config.set_main_option("script_location", str(directory))
-        config.attributes["connection"] = connection
-        connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
-        try:
-            command.upgrade(config, "head")
-            connection.commit()
-        finally:
-            connection.rollback()
-            connection.execute(text("SELECT pg_advisory_unlock(:key)"), {"key": MIGRATION_LOCK})
-            connection.commit()
-    engine.dispose()
-
-
-def run_migrations() -> None:
-    """Body of every service's `migrations/env.py`."""
-    from alembic import context
-
-    context.configure(connection=context.config.attributes["connection"])
-    with context.begin_transaction():
-        context.run_migrations()

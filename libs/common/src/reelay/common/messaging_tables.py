@@ -1,7 +1,6 @@
 """The tables of every service that announces what it changes."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel.ext.asyncio.session import AsyncSession
 
@@ -20,12 +19,6 @@ INBOX = sa.Table(
     sa.Column("message_id", sa.Text, primary_key=True),
     sa.Column("handled_at", sa.DateTime(timezone=True), server_default=sa.func.now()),
 )
-
-
-def create_messaging_tables() -> None:
-    """Create the tables of this module; called by the first migration of a service."""
-    for table in (OUTBOX, INBOX):
-        table.create(op.get_bind())
 
 
 async def is_new(session: AsyncSession, consumer: str, message_id: str) -> bool:

@@ -15,10 +15,10 @@ from reelay.common.cloudevents import Envelope, wrap
 from reelay.common.database import Database
 from reelay.common.message import Message
 from reelay.common.messaging import Messaging
-from reelay.common.messaging_tables import OUTBOX, create_messaging_tables, is_new
+from reelay.common.messaging_tables import OUTBOX, is_new
 from reelay.common.relay import Announcement, Relay
 
-__all__ = ["OUTBOX", "Outbox", "Transaction", "create_messaging_tables", "is_new"]
+__all__ = ["OUTBOX", "Outbox", "Transaction", "is_new"]
 
 NEW_ROWS = sa.insert(OUTBOX).returning(OUTBOX.c.id, sort_by_parameter_order=True)
 

@@ -22,9 +22,10 @@ from reelay.catalog.videos.playback import Playbacks
 from reelay.catalog.videos.recording import Recorder
 from reelay.catalog.videos.service import Videos
 from reelay.catalog.videos.subscriptions import subscribe
-from reelay.common.database import Database, migrate
+from reelay.common.database import Database
 from reelay.common.http import create_app, serve, stopping
 from reelay.common.messaging import Messaging
+from reelay.common.migrations import migrate
 from reelay.common.outbox import Outbox
 from reelay.common.service import background
 from reelay.common.storage import ObjectStore, open_store

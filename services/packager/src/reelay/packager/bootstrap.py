@@ -3,9 +3,10 @@
 import re
 from contextlib import AsyncExitStack
 
-from reelay.common.database import Database, migrate
+from reelay.common.database import Database
 from reelay.common.http import create_app, serve
 from reelay.common.messaging import Messaging
+from reelay.common.migrations import migrate
 from reelay.common.outbox import Outbox
 from reelay.common.range_reader import RangeReader
 from reelay.common.service import background

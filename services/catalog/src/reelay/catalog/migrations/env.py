@@ -1,5 +1,5 @@
 """Alembic's way into the catalog's revisions."""
 
-from reelay.common.database import run_migrations
+from reelay.common.migrations import run_migrations
 
 run_migrations()

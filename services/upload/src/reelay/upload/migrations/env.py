@@ -1,5 +1,5 @@
 """Alembic's entry point."""
 
-from reelay.common.database import run_migrations
+from reelay.common.migrations import run_migrations
 
 run_migrations()

@@ -3,7 +3,7 @@
 import sqlalchemy as sa
 from alembic import op
 
-from reelay.common.outbox import create_messaging_tables
+from reelay.common.migrations import create_messaging_tables
 
 revision = "0001"
 down_revision = None
