@@ -56,9 +56,11 @@ from reelay.upload.handlers.verifying import Verifying
 from reelay.upload.settings import UploadSettings
 
 RECEIVE_BUFFER_BYTES = 48 * 1024
-"""What is handed over at a time. Each hand-over costs some 200 us, so 16 KiB reach 70 MiB/s, 48 KiB 135
-and 256 KiB 280; but each of hundreds of senders holds up to four times that. It also bounds the head
-of a request."""
+"""What is handed over at a time, and a bound for the head of a request.
+
+Each hand-over costs some 200 us, so 16 KiB reach 70 MiB/s, 48 KiB 135 and 256 KiB 280; but each of
+hundreds of senders holds up to four times that.
+"""
 
 
 async def main(settings: UploadSettings) -> None:
