@@ -11,7 +11,13 @@ import pytest
 from reelay.common.content_access import AUDIENCE, Grant, read_grant, sign_grant
 from reelay.common.storage import ObjectStore
 from reelay.common.storage.filesystem import FilesystemObjectStore
-from reelay.common.tokens import InvalidTokenError, TokenSigner, TokenVerifier
+from reelay.common.tokens import (
+    MAX_LOOKING,
+    InvalidTokenError,
+    TokenSigner,
+    TokenVerifier,
+    TooManyKeysError,
+)
 
 pytestmark = pytest.mark.integration
 
@@ -132,3 +138,21 @@ async def test_a_key_id_that_is_none_is_not_looked_for(tmp_path: Path) -> None:
                 TokenVerifier(store), jwt.encode(claims, key, "EdDSA", headers={"kid": kid})
             )
     assert store.total == 0
+
+
+async def test_a_genuine_token_does_not_queue_behind_forged_ones_for_long(tmp_path: Path) -> None:
+    """All who bring one key wait for one look, and beyond a hundred unknown keys nobody queues."""
+    store = Watched(tmp_path)
+    signer = TokenSigner(TokenSigner.new_private_key())
+    await signer.publish_key(store)
+    verifier = TokenVerifier(store)
+    forged = [
+        sign_grant(TokenSigner(TokenSigner.new_private_key()), GRANT) for _ in range(MAX_LOOKING)
+    ]
+    genuine = sign_grant(signer, GRANT)
+    looks = [read_grant(verifier, token) for token in [*forged[1:], *[genuine] * 20, forged[0]]]
+    outcomes = await asyncio.gather(*looks, return_exceptions=True)
+    assert outcomes[MAX_LOOKING - 1 : -1] == [GRANT] * 20
+    assert store.total <= MAX_LOOKING
+    assert isinstance(outcomes[-1], TooManyKeysError)
+    assert await read_grant(verifier, genuine) == GRANT

@@ -132,7 +132,22 @@ async def test_what_was_answered_a_moment_ago_is_answered_by_the_thread_that_bri
     assert app.answered == ["/again on granian's"]
 
 
-@pytest.mark.parametrize("path", ["/bug", "/bug-later", "/bug-again"])
+@pytest.mark.parametrize("path", ["/bug", "/bug-again"])
+async def test_a_bug_in_haste_leaves_the_request_to_the_application(path: str) -> None:
+    app = App()
+    app.may_answer.set()
+    requests = Requests(asyncio.get_running_loop(), app)
+    broken, fine = Request(Scope(path)), Request(Scope("/soon"))
+    with capture_logs() as logged:
+        requests.add(broken)
+        requests.add(fine)
+        await ended(broken, fine)
+    assert app.answered == ["/soon", path]
+    assert broken.error is None
+    assert [entry["event"] for entry in logged] == ["unexpected error"]
+
+
+@pytest.mark.parametrize("path", ["/bug-later"])
 async def test_a_bug_ends_its_own_request_and_no_other(path: str) -> None:
     app = App()
     requests = Requests(asyncio.get_running_loop(), app)

@@ -1,6 +1,5 @@
 """What the packager's integration tests share."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -8,7 +7,6 @@ import pytest
 
 from reelay.common.database import Database
 from reelay.common.messaging import Messaging
-from reelay.common.migrations import upgrade
 from reelay.common.storage import open_store
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
 from reelay.common.testing.servers import Program
@@ -21,6 +19,11 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """An S3 server that the tests share, each with a bucket of its own."""
     with seaweedfs_server(tmp_path_factory.mktemp("s3")) as program:
         yield program
+
+
+@pytest.fixture
+def tables_of() -> str | None:
+    return "reelay.packager"
 
 
 @pytest.fixture(params=["filesystem", "s3"])
@@ -36,7 +39,6 @@ async def any_house(
     database_url: str, messaging: Messaging, any_store_url: str
 ) -> AsyncIterator[House]:
     """The parts, on each kind of store."""
-    await asyncio.to_thread(upgrade, database_url, "reelay.packager")
     database = Database(database_url)
     yield build_house(database, messaging, open_store(any_store_url))
     await database.close()
@@ -45,7 +47,6 @@ async def any_house(
 @pytest.fixture
 async def house(database_url: str, messaging: Messaging, tmp_path: Path) -> AsyncIterator[House]:
     """The parts, with an empty database and store."""
-    await asyncio.to_thread(upgrade, database_url, "reelay.packager")
     database = Database(database_url)
     yield build_house(database, messaging, open_store(f"file://{tmp_path}/store"))
     await database.close()

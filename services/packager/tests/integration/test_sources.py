@@ -9,7 +9,7 @@ import pytest
 
 from reelay.common.range_reader import RangeReader
 from reelay.common.source_input import SourceInput
-from reelay.common.storage import ObjectStore, StoreUnavailableError
+from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary
 from reelay.packager.adapters.ffprobe import FFprobe, NeedsIndexError
@@ -190,3 +190,38 @@ async def test_store_that_fails_while_a_source_is_probed_is_no_fault_of_the_sour
     async with reading(store) as reader:
         with pytest.raises(StoreUnavailableError):
             await reader.examine("a" * 64, "sources/one")
+
+
+class Short(Failing):
+    """A store that ends its answers early and says nothing."""
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        left = self.after_bytes
+        async for block in FilesystemObjectStore.read(self, key, start, end):
+            yield block[:left]
+            left -= len(block)
+            if left <= 0:
+                return
+
+
+async def test_store_that_ends_early_is_no_fault_of_the_source(
+    media: Media, tmp_path: Path
+) -> None:
+    store = Short(tmp_path, 20_000)
+    await store.put("sources/one", media.numbered(10))
+    async with reading(store) as reader:
+        with pytest.raises(StoreUnavailableError):
+            await reader.examine("a" * 64, "sources/one")
+
+
+async def test_what_was_found_ahead_is_what_is_found(media: Media, tmp_path: Path) -> None:
+    store = FilesystemObjectStore(tmp_path)
+    await store.put("sources/one", media.numbered(2))
+    async with reading(store) as reader:
+        plain = await reader.examine("a" * 64, "sources/one")
+        for _ in range(2):
+            reader.begin("sources/one")
+        assert await reader.examine("a" * 64, "sources/one") == plain
+        reader.begin("sources/none")
+        with pytest.raises(ObjectMissingError):
+            await reader.examine("a" * 64, "sources/none")

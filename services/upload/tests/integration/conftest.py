@@ -109,6 +109,11 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 
 
 @pytest.fixture
+def tables_of() -> str | None:
+    return "reelay.upload"  # each test starts the service: it finds its tables
+
+
+@pytest.fixture
 def store_url(tmp_path: Path, store_kind: str, request: pytest.FixtureRequest) -> str:
     if store_kind == "s3":
         return fresh_bucket_url(request.getfixturevalue("seaweedfs"))

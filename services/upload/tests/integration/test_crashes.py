@@ -1,6 +1,5 @@
 """The process may die at any call to the store or the database: the client resumes, all is well."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -12,7 +11,6 @@ import sqlalchemy as sa
 
 from reelay.common.database import Database
 from reelay.common.messaging import Messaging
-from reelay.common.migrations import upgrade
 from reelay.common.outbox import OUTBOX, Outbox
 from reelay.common.storage import ObjectStore, open_store
 from reelay.common.storage.port import read_all
@@ -127,7 +125,6 @@ class World:
 
 @pytest.fixture
 async def world(database_url: str, tmp_path: Path) -> AsyncIterator[World]:
-    await asyncio.to_thread(upgrade, database_url, "reelay.upload")
     database = Database(database_url)
     yield World(database, database_url, open_store(f"file://{tmp_path}/store"))
     await database.close()

@@ -198,6 +198,8 @@ async def serve(
     stop.cancel()
     if serving.done():
         serving.result()
+        if not stopping.is_set():
+            raise RuntimeError("the HTTP server ended by itself")
         return
     server.stop()  # type: ignore[no-untyped-call]  # granian leaves it untyped
     with contextlib.suppress(TimeoutError):

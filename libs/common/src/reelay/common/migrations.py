@@ -7,6 +7,7 @@ for months has no use for the memory that it takes.
 import asyncio
 import os
 import sys
+from contextlib import suppress
 from importlib.resources import as_file, files
 
 import psycopg
@@ -38,7 +39,13 @@ async def migrate(url: str, package: str) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", __name__, package, env={**os.environ, URL_VARIABLE: url}
     )
-    if await process.wait():
+    try:
+        failed = await process.wait()
+    except BaseException:
+        with suppress(ProcessLookupError):
+            process.kill()
+        raise
+    if failed:
         raise MigrationFailedError(f"{package}: status {process.returncode}")
 
 
@@ -53,7 +60,7 @@ def upgrade(url: str, package: str) -> None:
     from alembic import command
     from alembic.config import Config
 
-    engine = create_engine(sqlalchemy_url(url))
+    engine = create_engine(sqlalchemy_url(url), connect_args=CONNECTION)
     with as_file(files(package) / "migrations") as directory, engine.connect() as connection:
         config = Config()
         config.set_main_option("script_location", str(directory))

@@ -79,21 +79,25 @@ class Requests:
     def _answer(self) -> None:
         """Answer what is here by now; what comes meanwhile waits until others had their turn."""
         self._woken = False  # before counting, so that nobody relies on a look that is over
-        for _ in range(len(self._waiting)):
-            watcher = self._waiting.popleft()
-            if not self._tried(self._app.at_once, watcher):
-                watcher.taskref(self._loop.create_task(self._wait_for(watcher)))
+        try:
+            for _ in range(len(self._waiting)):
+                watcher = self._waiting.popleft()
+                if not self._tried(self._app.at_once, watcher):
+                    watcher.taskref(self._loop.create_task(self._wait_for(watcher)))
+        finally:
+            if self._waiting and not self._woken:  # whatever went wrong, the others have a turn
+                self._woken = True
+                self._loop.call_soon(self._answer)
 
     def _tried(self, answer: Callable[[Any, Any], bool], watcher: Watcher) -> bool:
-        """Tell whether a request has an answer now, be it that something went wrong."""
+        """Tell whether a request has its answer now."""
         try:
             if not answer(watcher.scope, watcher.proto):
                 return False
-        except Exception as error:  # the boundary: a bug ends one request, and is told
-            log.exception("unexpected error", path=watcher.scope.path)
-            watcher.err(error)
-        else:
-            watcher.done()
+        except Exception:  # the boundary: the application has an answer to its own bugs
+            log.exception("unexpected error")
+            return False
+        watcher.done()
         return True
 
     async def _wait_for(self, watcher: Watcher) -> None:

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import re
 import secrets
+import time
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 
 import h11
@@ -23,6 +24,9 @@ READ_BYTES = 64 * 1024
 RANGE = re.compile(rb"bytes=(\d*)-(\d*)")
 
 OUTAGES = (StoreUnavailableError, ObjectMissingError)
+NOT_WAITING = float("inf")
+SILENT_S = 10.0
+"""A store that gives no byte for so long is to blame for a reader's impatience."""
 
 log = structlog.get_logger()
 
@@ -35,11 +39,15 @@ class _Lent:
 
     info: ObjectInfo
     outage: StoreUnavailableError | ObjectMissingError | None = None
+    waiting: dict[object, float] = field(default_factory=dict)
+    """Since when readers wait for the store (time.monotonic)."""
 
     def check(self) -> None:
-        """Raise what kept a reader from getting all that was asked for."""
+        """Raise what kept a reader from getting all that was asked for, or still does."""
         if self.outage is not None:
             raise self.outage
+        if self.waiting and time.monotonic() - min(self.waiting.values()) > SILENT_S:
+            raise StoreUnavailableError(f"The store is silent in the middle of {self.info.key}")
 
 
 class RangeReader:
@@ -167,9 +175,22 @@ async def _send_head(send: Send, status: HTTPStatus, headers: dict[str, str]) ->
 
 
 async def _blocks(store: ObjectStore, lent: _Lent, start: int, end: int) -> AsyncGenerator[bytes]:
+    """Yield all bytes of a range; what keeps them back is noted before the connection ends."""
+    reader = object()
+    lent.waiting[reader] = time.monotonic()
     try:
         async for block in store.read(lent.info.key, start, end):
+            start += len(block)
+            lent.waiting[reader] = NOT_WAITING
             yield block
+            lent.waiting[reader] = time.monotonic()
+        if start < end:
+            raise StoreUnavailableError(f"{lent.info.key} ended at {start} of {end}")
     except OUTAGES as error:
-        lent.outage = error  # before the connection ends: whoever sees that may ask
+        lent.outage = error
         raise
+    except Exception as error:  # the boundary: whatever it was, the source is not as short as that
+        lent.outage = StoreUnavailableError(f"{lent.info.key} cannot be read: {error!r}")
+        raise lent.outage from error
+    finally:
+        del lent.waiting[reader]

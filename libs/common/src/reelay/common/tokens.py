@@ -12,13 +12,14 @@ import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jwt
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from reelay.common.errors import ForbiddenError, UnauthorizedError
+from reelay.common.errors import ForbiddenError, TransientError, UnauthorizedError
 from reelay.common.storage.port import ObjectMissingError, ObjectStore, read_all
 
 ALGORITHM = "EdDSA"
@@ -26,6 +27,13 @@ ISSUER = "reelay"
 KEY_ID = re.compile(r"[0-9a-f]{64}")
 LOOKS = 2
 """Unknown keys looked for at a time: forged tokens, however many, do not keep the store busy."""
+
+MAX_LOOKING = 100
+"""Unknown keys that may wait for their look; who comes with more is asked to come again."""
+
+
+class TooManyKeysError(TransientError):
+    """Too many tokens of unknown origin are being looked at; ask again soon."""
 
 
 class InvalidTokenError(UnauthorizedError):
@@ -100,6 +108,7 @@ class TokenVerifier:
         self._store = store
         self._keys: dict[str, jwt.PyJWK] = {}
         self._looks = asyncio.Semaphore(LOOKS)
+        self._looking: dict[str, asyncio.Task[jwt.PyJWK]] = {}
 
     async def verify_header(self, authorization: str | None) -> Identity:
         """Return who sent an `Authorization` header; raises UnauthorizedError."""
@@ -148,8 +157,21 @@ class TokenVerifier:
             return self._keys[kid]
         if not KEY_ID.fullmatch(kid):
             raise InvalidTokenError
+        task = self._looking.get(kid)
+        if task is None:
+            if len(self._looking) >= MAX_LOOKING:
+                raise TooManyKeysError
+            task = self._looking[kid] = asyncio.create_task(self._look(kid))
+            task.add_done_callback(partial(self._looked, kid))
+        return await asyncio.shield(task)
+
+    def _looked(self, kid: str, task: asyncio.Task[jwt.PyJWK]) -> None:
+        del self._looking[kid]
+        if not task.cancelled():
+            task.exception()  # taken note of, if those who waited left
+
+    async def _look(self, kid: str) -> jwt.PyJWK:
         async with self._looks:
-            if kid not in self._keys:
-                jwk = json.loads(await read_all(self._store, f"keys/{kid}.json"))
-                self._keys[kid] = jwt.PyJWK.from_dict(jwk, algorithm=ALGORITHM)
-        return self._keys[kid]
+            jwk = json.loads(await read_all(self._store, f"keys/{kid}.json"))
+        key = self._keys[kid] = jwt.PyJWK.from_dict(jwk, algorithm=ALGORITHM)
+        return key

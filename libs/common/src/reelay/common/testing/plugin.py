@@ -24,9 +24,15 @@ def shared_postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Progra
 
 
 @pytest.fixture
-def database_url(shared_postgres: Program) -> str:
-    """An empty database."""
-    return fresh_database(shared_postgres)
+def tables_of() -> str | None:
+    """The package whose tables `database_url` begins with: a service's tests may name one."""
+    return None
+
+
+@pytest.fixture
+def database_url(shared_postgres: Program, tables_of: str | None) -> str:
+    """A database without rows."""
+    return fresh_database(shared_postgres, tables_of)
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
@@ -16,6 +17,7 @@ from uuid import uuid4
 import psycopg
 
 from reelay.common import child
+from reelay.common.migrations import upgrade
 
 DEADLINE_S = 30.0
 BACKEND = os.environ.get("REELAY_TEST_BACKEND", "embedded")
@@ -128,17 +130,30 @@ def postgres_server(directory: Path) -> Iterator[Program]:
         program.stop(signal.SIGINT)
 
 
-def fresh_database(server: Program) -> str:
-    """Create an empty database; return its URL."""
+def fresh_database(server: Program, tables_of: str | None = None) -> str:
+    """Create a database, empty or with the tables of a package; return its URL."""
+    template = "template1" if tables_of is None else _migrated(server.url, tables_of)
+    return _create_database(server.url, template)
+
+
+@cache
+def _migrated(server_url: str, package: str) -> str:
+    """Return the name of a database with the tables of a package, to be copied."""
+    url = _create_database(server_url, "template1")
+    upgrade(url, package)
+    return url.rpartition("/")[2]
+
+
+def _create_database(server_url: str, template: str) -> str:
     name = f"test_{uuid4().hex}"
 
     def create() -> bool:
         try:
-            with psycopg.connect(f"{server.url}/postgres", autocommit=True) as connection:
-                connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            with psycopg.connect(f"{server_url}/postgres", autocommit=True) as connection:
+                connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         except psycopg.OperationalError:
             return False
         return True
 
     wait_until(create, "PostgreSQL accepts a new database")
-    return f"{server.url}/{name}"
+    return f"{server_url}/{name}"

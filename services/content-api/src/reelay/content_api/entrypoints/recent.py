@@ -10,7 +10,8 @@ from reelay.content_api.entrypoints.protocol import HTTPProtocol, Scope
 from reelay.content_api.entrypoints.responses import count, send_whole
 
 KEEP_S = 0.25
-"""An object is looked up again after so long, which also tells the cache that it is wanted."""
+"""All is forgotten after so long: objects are looked up again, which tells the cache that they are
+wanted, and their bytes take no memory beside it."""
 MAX_ANSWERS = 4096
 Look = tuple[int, int, int]
 CONDITIONS = ("range", "if-none-match", "if-match")
@@ -31,24 +32,26 @@ class RecentAnswers:
         """`is_open` tells of a package, on any thread, whether it is known to be open to all."""
         self._is_open = is_open
         self._now = now
-        self._answers: dict[str, tuple[float, ContentName, StoredFile, Look]] = {}
+        self._answers: dict[str, tuple[ContentName, StoredFile, Look]] = {}
+        self._until_s = 0.0
 
     def note(self, path: str, name: ContentName, file: StoredFile) -> None:
         """Let requests for `path` be answered with this object for a moment."""
         look = _look(file.path)
         if look is None:
             return
-        if len(self._answers) >= MAX_ANSWERS:
-            self._answers = {}
-        self._answers[path] = (self._now() + KEEP_S, name, file, look)
+        now_s = self._now()
+        if now_s > self._until_s or len(self._answers) >= MAX_ANSWERS:
+            self._answers, self._until_s = {}, now_s + KEEP_S
+        self._answers[path] = (name, file, look)
 
     def answer(self, scope: Scope, proto: HTTPProtocol) -> bool:
         """Answer a plain GET of such an object; else do nothing and return False."""
         answer = self._answers.get(scope.path)
-        if answer is None or scope.method != "GET":
+        if answer is None or scope.method != "GET" or self._now() > self._until_s:
             return False
-        until_s, name, file, look = answer
-        if self._now() > until_s or not self._is_open(name.package_id):
+        name, file, look = answer
+        if not self._is_open(name.package_id):
             return False
         headers = scope.headers
         if any(field in headers for field in CONDITIONS) or _look(file.path) != look:

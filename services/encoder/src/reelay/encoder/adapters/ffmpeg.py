@@ -9,6 +9,7 @@ from typing import Protocol
 import structlog
 
 from reelay.common.commands import EncodeChunk, Lane
+from reelay.common.errors import TransientError
 from reelay.common.source_input import SourceInput
 from reelay.encoder.adapters.lane_gate import LaneGate, Seat
 from reelay.encoder.adapters.pipes import OutputPipes
@@ -112,6 +113,7 @@ class FFmpegTranscoder:
     ) -> AsyncGenerator[EncodedSegment]:
         """Run FFmpeg and yield what it makes; raise FFmpegFailedError when it fails."""
         pipes = OutputPipes(len(cutters))
+        check = source.check if source else _nothing_to_check
         try:
             urls = {
                 cutter.rendition: f"pipe:{fd}"
@@ -123,17 +125,22 @@ class FFmpegTranscoder:
                 pumps = list(zip(await pipes.readers(), cutters, strict=True))
                 async with aclosing(_segments(ffmpeg, pumps)) as segments:
                     async for segment in segments:
-                        if source is not None:
-                            source.check()  # or pictures would be held that the store has
+                        check()  # or pictures would be held that the store has
                         yield await _with_warnings(task, segment, ffmpeg)
                 status = await ffmpeg.wait()
+        except TransientError:
+            check()  # FFmpeg may have waited for a store that is silent
+            raise
         finally:
             pipes.close()
-        if source is not None:
-            source.check()
+        check()
         lacking = any(cutter.missing() for cutter in cutters)
         if lacking and (status < 0 or (status > 0 and not ffmpeg.log.nothing_decoded)):
             raise FFmpegFailedError(f"FFmpeg ended with status {status}", ffmpeg.log.text())
+
+
+def _nothing_to_check() -> None:
+    """Black and silence come without a source."""
 
 
 async def _segments(

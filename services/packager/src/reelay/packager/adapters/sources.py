@@ -49,10 +49,16 @@ class SourceReader:
 
     def begin(self, key: str) -> None:
         """Begin to look at a source that `examine` will probably be asked for in a moment."""
-        if len(self._begun) < BEGUN:
-            task = self._begun[key] = asyncio.create_task(self._look(key))
-            task.add_done_callback(_retrieve)
-            asyncio.get_running_loop().call_later(BEGUN_S, self._begun.pop, key, None)
+        if key in self._begun or len(self._begun) >= BEGUN:
+            return
+        task = self._begun[key] = asyncio.create_task(self._look(key))
+        task.add_done_callback(_retrieve)
+        asyncio.get_running_loop().call_later(BEGUN_S, self._give_up, key, task)
+
+    def _give_up(self, key: str, task: asyncio.Task[SourceFacts]) -> None:
+        if self._begun.get(key) is task:
+            del self._begun[key]
+            task.cancel()
 
     async def examine(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
         """Return the key to encode from, and the facts of what lies there.
@@ -86,10 +92,11 @@ class SourceReader:
         with tempfile.TemporaryDirectory(prefix="reelay-rewrite-") as folder:
             for container, suffix in CONTAINERS:
                 target = Path(folder) / f"rewritten{suffix}"
-                done = await run_program(
-                    self._rewrite_command(source, container, target), timeout_s=REWRITE_TIMEOUT_S
-                )
-                source.check()
+                command = self._rewrite_command(source, container, target)
+                try:
+                    done = await run_program(command, timeout_s=REWRITE_TIMEOUT_S)
+                finally:
+                    source.check()
                 if done.code == 0 and target.exists():
                     await self._store.put(f"{key}{suffix}", target)
                     return f"{key}{suffix}"
