@@ -32,6 +32,8 @@ SEGMENT_BYTES = 1_500_000
 PLAYLIST = b"#EXTM3U\n" + b"#EXTINF:4,\n1000.m4s\n" * 30
 CONNECTIONS = 32
 READERS = 200
+SLOW_BYTES = 16 * 1024
+"""What a slow reader takes five times a second."""
 MEMORY_MIB = 200
 FLAT = 1.1
 """Largest memory of the last third of a run ÷ that of the first."""
@@ -231,7 +233,7 @@ def memory(bench: Bench, seconds: float) -> list[Figure]:
         while not running.done():
             samples.append(_resident_mib(bench.pid))
             for reader in slow:
-                reader.recv(1024)
+                reader.recv(SLOW_BYTES)
             time.sleep(0.2)
         running.result()
     for reader in slow:
@@ -247,7 +249,7 @@ def memory(bench: Bench, seconds: float) -> list[Figure]:
 
 def _slow_reader(port: int, path: str) -> socket.socket:
     reader = socket.socket()
-    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 * SLOW_BYTES)
     reader.connect(("127.0.0.1", port))
     reader.sendall(f"GET {CONTENT}/{path} HTTP/1.1\r\nhost: a\r\n\r\n".encode())
     return reader
@@ -259,19 +261,17 @@ def _resident_mib(pid: int) -> float:
     return int(found.group(1)) / 1024
 
 
-def measure(quick: bool) -> list[Figure]:
+def measure(quick: bool) -> Iterator[Figure]:
     """Measure everything about delivery."""
     runs, seconds = (3, 2.0) if quick else (9, 5.0)
     segment = os.urandom(SEGMENT_BYTES)
     with running() as bench:
-        return [
-            *misses(bench, 20 if quick else 100),
-            *beside_nginx(
-                bench, f"{RENDITION}/1.m4s", segment, "1.5 MB segment", 0.9, runs, seconds
-            ),
-            *beside_nginx(
-                bench, f"{RENDITION}/index.m3u8", PLAYLIST, "playlist", 0.6, runs, seconds
-            ),
-            *one_for_all(bench, 2 if quick else 5),
-            *memory(bench, 10 if quick else 40),
-        ]
+        yield from misses(bench, 20 if quick else 100)
+        yield from beside_nginx(
+            bench, f"{RENDITION}/1.m4s", segment, "1.5 MB segment", 0.9, runs, seconds
+        )
+        yield from beside_nginx(
+            bench, f"{RENDITION}/index.m3u8", PLAYLIST, "playlist", 0.6, runs, seconds
+        )
+        yield from one_for_all(bench, 2 if quick else 5)
+        yield from memory(bench, 10 if quick else 40)

@@ -5,7 +5,7 @@ import contextlib
 import os
 import signal
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import responses
@@ -34,6 +34,9 @@ CHECK_TIMEOUT_S = 2.0
 STOP_TIMEOUT_S = 5.0
 RECEIVE_BUFFER_BYTES = 408 * 1024
 """Granian's own choice: 8 KiB and 100 pages."""
+KERNEL_QUEUE_BYTES = 1024 * 1024
+"""What the kernel keeps of each connection for us. Its own choice grows to tens of MB under an
+upload, all of which its sender believes to be here; a gateway's connection needs far less."""
 READING = ["GET", "HEAD"]
 
 log = structlog.get_logger()
@@ -129,34 +132,40 @@ class ConnectionLimits:
     """Threads that read files; few, because waking many costs more than they gain."""
 
 
-class _LimitedServer(Server):
-    """A server whose connections the kernel ends when their peers take nothing."""
+class _Server(Server):
+    """A server whose listening socket has options that accepted connections inherit."""
 
-    def __init__(self, limits: ConnectionLimits, **options: Any) -> None:
-        self._stalled_s = limits.stalled_s
-        super().__init__(
-            **options,
-            http=HTTPModes.http1,
-            http1_settings=HTTP1Settings(
-                header_read_timeout=round(limits.head_timeout_s * 1000),
-                max_buffer_size=limits.buffer_bytes,
-            ),
-            backpressure=limits.connections,
-            runtime_blocking_threads=limits.file_threads,
-        )
+    def __init__(self, socket_options: Sequence[tuple[int, int, int]], **options: Any) -> None:
+        self._socket_options = socket_options
+        super().__init__(**options)
 
     def _init_shared_socket(self) -> None:
-        """Bind, and set what accepted connections inherit.
-
-        TCP_USER_TIMEOUT also counts while the peer's window is closed (Linux 5.11, tcp(7)).
-        """
         super()._init_shared_socket()  # type: ignore[no-untyped-call]  # granian leaves it untyped
         spec: Any = self._ssp
         holder = spec.build()
         self._ssp, self._shd = None, holder
         with socket.socket(fileno=os.dup(holder.get_fd())) as listener:
-            timeout_ms = round(self._stalled_s * 1000)
-            listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)
+            for option in self._socket_options:
+                listener.setsockopt(*option)
+
+
+def _limited(limits: ConnectionLimits, options: dict[str, Any]) -> Server:
+    """Return a server whose connections the kernel ends when their peers take nothing.
+
+    TCP_USER_TIMEOUT also counts while the peer's window is closed (Linux 5.11, tcp(7)).
+    """
+    timeout_ms = round(limits.stalled_s * 1000)
+    return _Server(
+        [(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, timeout_ms)],
+        **options,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            header_read_timeout=round(limits.head_timeout_s * 1000),
+            max_buffer_size=limits.buffer_bytes,
+        ),
+        backpressure=limits.connections,
+        runtime_blocking_threads=limits.file_threads,
+    )
 
 
 async def serve(
@@ -183,10 +192,11 @@ async def serve(
         "backlog": 1024,
     }
     if limits:
-        server: Server = _LimitedServer(limits, **options)
+        server = _limited(limits, options)
     else:
         http1 = HTTP1Settings(max_buffer_size=receive_buffer_bytes)
-        server = Server(**options, http1_settings=http1)
+        queue = (socket.SOL_SOCKET, socket.SO_RCVBUF, KERNEL_QUEUE_BYTES)
+        server = _Server([queue], **options, http1_settings=http1)
     loop = asyncio.get_running_loop()
     stopping.clear()
     for number in (signal.SIGTERM, signal.SIGINT):
