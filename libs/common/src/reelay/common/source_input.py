@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 
-def _nothing_can_fail() -> None:
+def nothing_can_fail() -> None:
     """A file is all there."""
 
 
@@ -15,6 +15,6 @@ class SourceInput:
     url: str
     protocols: str
     """Separated by commas, as `-protocol_whitelist` takes them."""
-    check: Callable[[], None] = _nothing_can_fail
+    check: Callable[[], None] = nothing_can_fail
     """Raises StoreUnavailableError or ObjectMissingError when the store did not give all that was
     asked for: FFmpeg takes the source for shorter than it is then."""

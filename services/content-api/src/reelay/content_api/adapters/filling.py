@@ -8,9 +8,6 @@ from pathlib import Path
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
 from reelay.content_api.domain.ports import Digests, StoredFile
 
-TURNS = 8
-"""Turns of the event loop from the first bytes until they are on their way to whoever waits."""
-
 
 class DamagedObjectError(StoreUnavailableError):
     """The store gave other bytes than the package's index promises; `reelay verify` tells more."""
@@ -104,17 +101,14 @@ class Filling:
         hashed: asyncio.Future[None] | None = None
         try:
             async for block in self._store.read(self.key):
-                first = not self._bytes
-                if first:
+                if self._bytes:
+                    await asyncio.to_thread(_write, file, block)
+                else:
                     # Somebody waits for the first bytes: no detour through another thread.
                     _write(file, block)
                     self.size_bytes = await size
-                else:
-                    await asyncio.to_thread(_write, file, block)
                 self._bytes += len(block)
                 self._announce(there=True)
-                if first:
-                    await _let_others_go_first()
                 if hashed:
                     await hashed
                 hashed = asyncio.ensure_future(asyncio.to_thread(self._sha.update, block))
@@ -135,12 +129,6 @@ def _write(file: int, block: bytes) -> None:
     view = memoryview(block)
     while view:
         view = view[os.write(file, view) :]
-
-
-async def _let_others_go_first() -> None:
-    """Give whoever waits for the first bytes the time to answer, before the rest takes it."""
-    for _ in range(TURNS):
-        await asyncio.sleep(0)
 
 
 def _told_again(error: Exception) -> Exception:

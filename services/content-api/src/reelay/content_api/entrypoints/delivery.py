@@ -2,7 +2,7 @@
 
 from reelay.content_api.domain.bodies import Body, partial, whole
 from reelay.content_api.domain.names import ContentName
-from reelay.content_api.domain.ports import SHORT_BYTES, Feeds, Found, StoredFile
+from reelay.content_api.domain.ports import SHORT_BYTES, Arriving, Feeds, Found, StoredFile
 from reelay.content_api.domain.ranges import ByteRange
 from reelay.content_api.entrypoints.conditions import answered
 from reelay.content_api.entrypoints.protocol import Fields, Headers, HTTPProtocol
@@ -24,13 +24,12 @@ class Delivery:
         self, proto: HTTPProtocol, headers: Headers, name: ContentName, file: Found, *, body: bool
     ) -> int:
         """Answer as the conditions ask, in the order of RFC 9110, section 13.2.2."""
-        if isinstance(file, StoredFile):
-            status = self.send_at_once(proto, headers, name, file, body=body)
-            if status is not None:
-                return status
         asked = answered(proto, headers, name, file.size_bytes, body=body)
         if isinstance(asked, int):
             return asked
+        if isinstance(file, StoredFile):
+            status = _send_finished(proto, name, file, asked)
+            return status or await self._send_ranges(proto, name, file, asked or [])
         if asked is None:
             return await self._send_whole(proto, name, file)
         return await self._send_ranges(proto, name, file, asked)
@@ -48,22 +47,13 @@ class Delivery:
         asked = answered(proto, headers, name, file.size_bytes, body=body)
         if isinstance(asked, int):
             return asked
-        if asked is None:
-            return send_whole(proto, name, file)
-        if len(asked) > 1:
-            return None
-        part = partial(name.content_type, file.size_bytes, asked)
-        return send_part(proto, part_fields(name, part), file, asked[0])
+        return _send_finished(proto, name, file, asked)
 
-    async def _send_whole(self, proto: HTTPProtocol, name: ContentName, file: Found) -> int:
-        if isinstance(file, StoredFile):
-            return send_whole(proto, name, file)
+    async def _send_whole(self, proto: HTTPProtocol, name: ContentName, file: Arriving) -> int:
         if file.size_bytes < SHORT_BYTES or self._feeds.full:
             return send_whole(proto, name, await file.whole())
-        fields, body = (
-            whole_fields(name, file.size_bytes),
-            whole(name.content_type, file.size_bytes),
-        )
+        fields = whole_fields(name, file.size_bytes)
+        body = whole(name.content_type, file.size_bytes)
         return await self._feed(proto, 200, fields, body, file)
 
     async def _send_ranges(
@@ -87,3 +77,15 @@ class Delivery:
     ) -> int:
         await self._feeds.send(body, file, lambda path: proto.response_file(status, fields, path))
         return status
+
+
+def _send_finished(
+    proto: HTTPProtocol, name: ContentName, file: StoredFile, asked: list[ByteRange] | None
+) -> int | None:
+    """Send a finished file or one range of it; several ranges are left to a feed."""
+    if asked is None:
+        return send_whole(proto, name, file)
+    if len(asked) > 1:
+        return None
+    part = partial(name.content_type, file.size_bytes, asked)
+    return send_part(proto, part_fields(name, part), file, asked[0])

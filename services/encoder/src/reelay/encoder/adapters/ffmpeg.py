@@ -10,7 +10,7 @@ import structlog
 
 from reelay.common.commands import EncodeChunk, Lane
 from reelay.common.errors import TransientError
-from reelay.common.source_input import SourceInput
+from reelay.common.source_input import SourceInput, nothing_can_fail
 from reelay.encoder.adapters.lane_gate import LaneGate, Seat
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.adapters.process import FFmpegProcess, Limits, running
@@ -113,7 +113,7 @@ class FFmpegTranscoder:
     ) -> AsyncGenerator[EncodedSegment]:
         """Run FFmpeg and yield what it makes; raise FFmpegFailedError when it fails."""
         pipes = OutputPipes(len(cutters))
-        check = source.check if source else _nothing_to_check
+        check = source.check if source else nothing_can_fail
         try:
             urls = {
                 cutter.rendition: f"pipe:{fd}"
@@ -137,10 +137,6 @@ class FFmpegTranscoder:
         lacking = any(cutter.missing() for cutter in cutters)
         if lacking and (status < 0 or (status > 0 and not ffmpeg.log.nothing_decoded)):
             raise FFmpegFailedError(f"FFmpeg ended with status {status}", ffmpeg.log.text())
-
-
-def _nothing_to_check() -> None:
-    """Black and silence come without a source."""
 
 
 async def _segments(

@@ -11,6 +11,7 @@ from sqlmodel import col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.common.commands import Lane
+from reelay.common.identity import new_id
 from reelay.packager.adapters.tables import ObjectRow, PackageRow, TaskRow, TurnRow
 from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.outcome import StoredObject
@@ -50,6 +51,21 @@ def stored_bits(row: PackageRow) -> dict[str, int]:
 def chunk_of(task: TaskRow) -> Chunk:
     """Return the chunk that a task makes."""
     return Chunk(Lane(task.lane), task.provider, tuple(task.renditions), task.first, task.last)
+
+
+def new_task(row: PackageRow, chunk: Chunk, now: datetime) -> TaskRow:
+    """Return the task of making a chunk of a package, dispatched `now`."""
+    return TaskRow(
+        task_id=new_id(),
+        package_id=row.package_id,
+        owner_id=row.owner_id,
+        lane=chunk.lane,
+        provider=chunk.provider,
+        renditions=list(chunk.renditions),
+        first=chunk.first,
+        last=chunk.last,
+        dispatched_at=now,
+    )
 
 
 async def take_dispatch_lock(session: AsyncSession) -> datetime:

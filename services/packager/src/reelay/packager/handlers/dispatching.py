@@ -15,7 +15,6 @@ import structlog
 
 from reelay.common import metrics
 from reelay.common.commands import Lane
-from reelay.common.identity import new_id
 from reelay.common.outbox import Transaction
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
@@ -84,17 +83,7 @@ class _Work:
 
     async def announce(self, package_id: str, chunk: Chunk) -> None:
         row = self.packages[package_id]
-        task = TaskRow(
-            task_id=new_id(),
-            package_id=package_id,
-            owner_id=row.owner_id,
-            lane=chunk.lane,
-            provider=chunk.provider,
-            renditions=list(chunk.renditions),
-            first=chunk.first,
-            last=chunk.last,
-            dispatched_at=self.now,
-        )
+        task = repository.new_task(row, chunk, self.now)
         self.tasks.append(task)
         self.tx.session.add(task)
         await publish_task(self.tx, row, task)

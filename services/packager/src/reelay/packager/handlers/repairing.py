@@ -7,16 +7,14 @@ package is replaced by its next edition, and all videos that need it are told.
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from datetime import datetime
 
 import structlog
 
 from reelay.common.commands import Lane
-from reelay.common.identity import new_id
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters import references, repository
-from reelay.packager.adapters.tables import ObjectRow, PackageRow, TaskRow
+from reelay.packager.adapters.tables import ObjectRow, PackageRow
 from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
 from reelay.packager.domain.plan import Plan
@@ -100,7 +98,7 @@ class Repairing:
             if path not in promises(plan):
                 await self._store.delete(f"packages/{row.package_id}/{path}")
         for chunk in chunks:
-            task = _task(row, chunk, await repository.now(tx.session))
+            task = repository.new_task(row, chunk, await repository.now(tx.session))
             tx.session.add(task)
             await publish_task(tx, row, task)
         await self._dispatcher.admit(tx, row)
@@ -155,17 +153,3 @@ def _chunks(plan: Plan, objects: dict[str, ObjectRow], damaged: Sequence[str]) -
             chunk = Chunk(Lane.LADDER, rendition.provider, (rendition.name,), first, last)
             chunks[chunk] = chunks.get(chunk, 0) | 1 << (number - 1)
     return chunks
-
-
-def _task(row: PackageRow, chunk: Chunk, now: datetime) -> TaskRow:
-    return TaskRow(
-        task_id=new_id(),
-        package_id=row.package_id,
-        owner_id=row.owner_id,
-        lane=chunk.lane,
-        provider=chunk.provider,
-        renditions=list(chunk.renditions),
-        first=chunk.first,
-        last=chunk.last,
-        dispatched_at=now,
-    )
