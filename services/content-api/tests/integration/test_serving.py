@@ -1,6 +1,7 @@
 """Objects that exist, over real HTTP, and paths and methods that must not work."""
 
 import asyncio
+import os
 from pathlib import Path
 from typing import Any
 
@@ -214,3 +215,19 @@ async def test_small_file_that_was_replaced_is_never_served_from_memory(
 async def test_simultaneous_readers_all_get_the_same_bytes(site: Any, etag: str) -> None:
     answers: list[httpx.Response] = await asyncio.gather(*(site.get(SEGMENT) for _ in range(100)))
     assert {answer.content for answer in answers} == {DATA}
+
+
+async def test_segment_that_many_ask_for_at_once_is_whole_every_time(site: Any) -> None:
+    await site.plan()
+    content = os.urandom(1_500_000)
+    await site.put(SEGMENT, content)
+
+    async def ask() -> list[tuple[int, bool, str]]:
+        answers = [await site.get(SEGMENT) for _ in range(10)]
+        return [(a.status_code, a.content == content, a.headers["etag"]) for a in answers]
+
+    asked = await asyncio.gather(*(ask() for _ in range(40)))
+    answers = [answer for some in asked for answer in some]
+    assert len(answers) == 400
+    assert len(set(answers)) == 1
+    assert answers[0][:2] == (200, True)

@@ -37,10 +37,10 @@ async def read_slowly(site: Any, go_on: asyncio.Event) -> int:
     return size
 
 
-async def check_memory(site: Any) -> None:
+async def check_memory(site: Any, size: int = SIZE, limit: int = GROWTH_LIMIT_BYTES) -> None:
     await site.plan()
-    await site.put(SEGMENT, b"x" * SIZE)
-    assert len((await site.get(SEGMENT)).content) == SIZE
+    await site.put(SEGMENT, b"x" * size)
+    assert len((await site.get(SEGMENT)).content) == size
     before = resident_bytes(site.pid)
     go_on = asyncio.Event()
     readers = [asyncio.create_task(read_slowly(site, go_on)) for _ in range(READERS)]
@@ -50,13 +50,18 @@ async def check_memory(site: Any) -> None:
     go_on.set()
     sizes = await asyncio.gather(*readers)
     print(f"{READERS} slow readers: {(stalled - before) / 2**20:.1f} MiB more")
-    assert stalled - before < GROWTH_LIMIT_BYTES
-    assert sizes == [SIZE] * READERS
+    assert stalled - before < limit
+    assert sizes == [size] * READERS
 
 
 async def test_slow_readers_of_a_filesystem_store_need_little_memory(run_site: Any) -> None:
     async with run_site() as site:
         await check_memory(site)
+
+
+async def test_objects_sent_from_memory_have_only_so_much_of_it(run_site: Any) -> None:
+    async with run_site() as site:
+        await check_memory(site, size=2 * 1024 * 1024, limit=250 * 1024 * 1024)
 
 
 async def test_slow_readers_of_a_remote_store_need_little_memory(

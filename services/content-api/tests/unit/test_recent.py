@@ -7,7 +7,15 @@ import pytest
 
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
-from reelay.content_api.entrypoints.recent import KEEP_S, MAX_ANSWERS, RecentAnswers
+from reelay.content_api.entrypoints.recent import (
+    KEEP_S,
+    MAX_ANSWERS,
+    MAX_CONTENT_BYTES,
+    RecentAnswers,
+)
+from reelay.content_api.entrypoints.streams import SHARE, Streams
+
+from ..streaming import FakeTransport
 
 PACKAGE = "ab" * 32
 NAME = ContentName(PACKAGE, "master.m3u8")
@@ -30,6 +38,11 @@ class Proto:
     def response_bytes(self, status: int, headers: object, body: bytes) -> None:
         self.sent.append((status, body))
 
+    def response_stream(self, status: int, headers: object) -> FakeTransport:
+        transport = FakeTransport()
+        self.sent.append((status, transport.content))
+        return transport
+
     def response_file(self, status: int, headers: object, file: str) -> None:
         self.sent.append((status, file))
 
@@ -37,13 +50,15 @@ class Proto:
 class World:
     """A clock, and the packages that are open."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, max_bytes: int = SHARE * MAX_CONTENT_BYTES) -> None:
         self.path = folder / "master.m3u8"
         self.path.write_bytes(b"#EXTM3U")
         self.file = StoredFile(str(self.path), 7, b"#EXTM3U")
         self.now_s = 1000.0
         self.open = {PACKAGE}
-        self.recent = RecentAnswers(self.open.__contains__, now=lambda: self.now_s)
+        self.recent = RecentAnswers(
+            self.open.__contains__, Streams(max_bytes), now=lambda: self.now_s
+        )
 
     def ask(self, scope: Scope | None = None) -> list[object]:
         proto = Proto()
@@ -65,10 +80,28 @@ def test_a_moment_later_the_same_object_is_sent_and_then_it_is_looked_up_again(
     assert world.ask() == []
 
 
-def test_object_that_is_not_in_memory_is_sent_from_its_file(tmp_path: Path) -> None:
+def test_object_that_is_asked_for_again_is_sent_from_memory(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.recent.note(PATH, NAME, StoredFile(str(world.path), 7))
+    assert world.ask() == [(200, bytearray(b"#EXTM3U"))]
+
+
+def test_object_that_memory_is_too_short_for_is_sent_from_its_file(tmp_path: Path) -> None:
+    world = World(tmp_path, max_bytes=SHARE * 7 - 1)
+    world.recent.note(PATH, NAME, StoredFile(str(world.path), 7))
     assert world.ask() == [(200, str(world.path))]
+
+
+def test_of_many_objects_only_some_are_kept_in_memory(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    size = MAX_CONTENT_BYTES // 2 - 1
+    for number in range(3):
+        file = tmp_path / str(number)
+        file.write_bytes(bytes(size))
+        world.recent.note(f"{PATH}{number}", NAME, StoredFile(str(file), size))
+    sent = [world.ask(Scope(f"{PATH}{number}"))[0] for number in (0, 1, 2, 0)]
+    streamed = (200, bytearray(size))
+    assert sent == [streamed, streamed, (200, str(tmp_path / "2")), streamed]
 
 
 @pytest.mark.parametrize("content", [None, b"#EXTM3U"], ids=["file", "memory"])

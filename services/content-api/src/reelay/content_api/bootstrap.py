@@ -30,7 +30,9 @@ from reelay.content_api.domain.ports import Files
 from reelay.content_api.entrypoints.delivery import Delivery
 from reelay.content_api.entrypoints.downloading import Downloading
 from reelay.content_api.entrypoints.events import listen
+from reelay.content_api.entrypoints.recent import RecentAnswers
 from reelay.content_api.entrypoints.rsgi import Application
+from reelay.content_api.entrypoints.streams import Streams
 from reelay.content_api.handlers.admission import Admission
 from reelay.content_api.handlers.assembling import Assembler
 from reelay.content_api.handlers.downloads import Downloads
@@ -72,7 +74,8 @@ async def main(settings: ContentApiSettings) -> None:
         feed = AccessFeed(messaging, restrictions, library.waiting.dismiss)
         admission = Admission(restrictions, StoredMarks(store), VerifiedTokens(store))
         threads = FileThreads(MAX_FEEDS)
-        delivery = Delivery(PipeFeeds(folder.pipes, threads))
+        streams = Streams()
+        delivery = Delivery(PipeFeeds(folder.pipes, threads), streams)
         derived = DerivedFiles(folder.derived)
         downloads = Downloads(
             library,
@@ -89,7 +92,9 @@ async def main(settings: ContentApiSettings) -> None:
             background(demand.connect(), feed.run(demand.connected), close_on_stop(library.waiting))
         )
         # The broker is no part of readiness: without it everything that exists is served.
-        app = Application(library, admission, delivery, downloading, {"store": store.check})
+        recent = RecentAnswers(admission.is_open, streams)
+        checks = {"store": store.check}
+        app = Application(library, admission, delivery, downloading, recent, checks)
         limits = http.ConnectionLimits(
             head_timeout_s=settings.head_timeout_s,
             stalled_s=settings.stalled_s,

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable
 
-from reelay.content_api.entrypoints.protocol import Fields, HTTPProtocol
+from reelay.content_api.entrypoints.protocol import Fields, HTTPProtocol, Transport
 from reelay.content_api.entrypoints.responses import IMMUTABLE
 
 PRIVATE = ("cache-control", IMMUTABLE[1].replace("public", "private"))
@@ -25,6 +25,10 @@ class Confidential:
     def response_bytes(self, status: int, headers: Fields, body: bytes) -> None:
         """See HTTPProtocol."""
         self._proto.response_bytes(status, _private(headers), body)
+
+    def response_stream(self, status: int, headers: Fields) -> Transport:
+        """See HTTPProtocol."""
+        return self._proto.response_stream(status, _private(headers))
 
     def response_file(self, status: int, headers: Fields, file: str) -> None:
         """See HTTPProtocol."""

@@ -12,13 +12,16 @@ from reelay.content_api.entrypoints.responses import (
     send_whole,
     whole_fields,
 )
+from reelay.content_api.entrypoints.streams import Streams
 
 
 class Delivery:
     """Answers with objects; every method returns the status."""
 
-    def __init__(self, feeds: Feeds) -> None:
+    def __init__(self, feeds: Feeds, streams: Streams) -> None:
+        """What arrives is sent by a stream, or by a feed when memory is short."""
         self._feeds = feeds
+        self._streams = streams
 
     async def send(
         self, proto: HTTPProtocol, headers: Headers, name: ContentName, file: Found, *, body: bool
@@ -50,11 +53,11 @@ class Delivery:
         return _send_finished(proto, name, file, asked)
 
     async def _send_whole(self, proto: HTTPProtocol, name: ContentName, file: Arriving) -> int:
-        if file.size_bytes < SHORT_BYTES or self._feeds.full:
-            return send_whole(proto, name, await file.whole())
         fields = whole_fields(name, file.size_bytes)
         body = whole(name.content_type, file.size_bytes)
-        return await self._feed(proto, 200, fields, body, file)
+        if file.size_bytes >= SHORT_BYTES and await self._feed(proto, 200, fields, body, file):
+            return 200
+        return send_whole(proto, name, await file.whole())
 
     async def _send_ranges(
         self, proto: HTTPProtocol, name: ContentName, file: Found, ranges: list[ByteRange]
@@ -64,8 +67,8 @@ class Delivery:
         if body.length < SHORT_BYTES:
             proto.response_bytes(206, fields, await self._feeds.read(body, file))
             return 206
-        if not self._feeds.full:
-            return await self._feed(proto, 206, fields, body, file)
+        if await self._feed(proto, 206, fields, body, file):
+            return 206
         stored = file if isinstance(file, StoredFile) else await file.whole()
         if len(ranges) == 1:
             return send_part(proto, fields, stored, ranges[0])
@@ -74,9 +77,17 @@ class Delivery:
 
     async def _feed(
         self, proto: HTTPProtocol, status: int, fields: Fields, body: Body, file: Found
-    ) -> int:
+    ) -> bool:
+        """Send a body that is no finished file; return False when that is not possible now."""
+        if not isinstance(file, StoredFile):
+            stream = self._streams.open(proto, status, fields, body.length)
+            if stream:
+                await stream.feed(body, file)
+                return True
+        if self._feeds.full:
+            return False
         await self._feeds.send(body, file, lambda path: proto.response_file(status, fields, path))
-        return status
+        return True
 
 
 def _send_finished(

@@ -3,6 +3,8 @@
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
+from granian.rsgi import ProtocolClosed as ProtocolClosed  # type: ignore[attr-defined]  # it is
+
 Fields = list[tuple[str, str]]
 
 
@@ -40,6 +42,17 @@ class Scope(Protocol):
     def headers(self) -> Headers: ...
 
 
+class Transport(Protocol):
+    """A body under way."""
+
+    def send_bytes(self, data: bytes) -> Awaitable[None]:
+        """Add to the body, without limit and at once; awaiting tells whether anybody reads it.
+
+        Raises ProtocolClosed when nothing more is wanted.
+        """
+        ...
+
+
 class HTTPProtocol(Protocol):
     """How a request is answered: by one `response_…` call.
 
@@ -53,6 +66,8 @@ class HTTPProtocol(Protocol):
     def response_empty(self, status: int, headers: Fields) -> None: ...
 
     def response_bytes(self, status: int, headers: Fields, body: bytes) -> None: ...
+
+    def response_stream(self, status: int, headers: Fields) -> Transport: ...
 
     def response_file(self, status: int, headers: Fields, file: str) -> None: ...
 

@@ -3,37 +3,66 @@
 import os
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
-from reelay.content_api.entrypoints.protocol import HTTPProtocol, Scope
-from reelay.content_api.entrypoints.responses import count, send_whole
+from reelay.content_api.entrypoints.protocol import HTTPProtocol, ProtocolClosed, Scope
+from reelay.content_api.entrypoints.responses import count, send_whole, whole_fields
+from reelay.content_api.entrypoints.streams import Streams
 
 KEEP_S = 0.25
 """All is forgotten after so long: objects are looked up again, which tells the cache that they are
-wanted, and their bytes take no memory beside it."""
+wanted."""
 MAX_ANSWERS = 4096
-Look = tuple[int, int, int]
+MAX_CONTENT_BYTES = 8 * 1024**2
+"""What is kept of the bytes of larger objects that were asked for again."""
 CONDITIONS = ("range", "if-none-match", "if-match")
 """Header fields that may ask for something else than the whole object."""
+Look = tuple[int, int, int]
+"""What tells a file from another that took its place: inode, bytes, time of change in ns."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """An object that somebody was just sent."""
+
+    name: ContentName
+    file: StoredFile
+    look: Look
+
+
+@dataclass(slots=True)
+class Moment:
+    """The answers of a quarter second, and the bytes of some."""
+
+    until_s: float
+    answers: dict[str, Answer] = field(default_factory=dict)
+    contents: dict[str, bytes] = field(default_factory=dict)
+    content_bytes: int = 0
 
 
 class RecentAnswers:
     """Whole objects of open packages that somebody was just sent.
 
-    The event loop's thread notes; any thread answers. Nothing needs a lock: each look
-    into the dictionary is one step of the interpreter, and an entry never changes. Files that went
-    or were replaced are not sent again.
+    The event loop's thread notes; the thread that reads requests answers. No entry ever
+    changes, and each look into a dictionary is one step of the interpreter. Files that went or were
+    replaced are not sent again.
     """
 
     def __init__(
-        self, is_open: Callable[[str], bool], *, now: Callable[[], float] = time.monotonic
+        self,
+        is_open: Callable[[str], bool],
+        streams: Streams,
+        *,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`is_open` tells of a package, on any thread, whether it is known to be open to all."""
         self._is_open = is_open
+        self._streams = streams
         self._now = now
-        self._answers: dict[str, tuple[ContentName, StoredFile, Look]] = {}
-        self._until_s = 0.0
+        self._moment = Moment(0.0)
 
     def note(self, path: str, name: ContentName, file: StoredFile) -> None:
         """Let requests for `path` be answered with this object for a moment."""
@@ -41,29 +70,78 @@ class RecentAnswers:
         if look is None:
             return
         now_s = self._now()
-        if now_s > self._until_s or len(self._answers) >= MAX_ANSWERS:
-            self._answers, self._until_s = {}, now_s + KEEP_S
-        self._answers[path] = (name, file, look)
+        if now_s > self._moment.until_s or len(self._moment.answers) >= MAX_ANSWERS:
+            self._moment = Moment(now_s + KEEP_S)
+        self._moment.answers[path] = Answer(name, file, look)
 
     def answer(self, scope: Scope, proto: HTTPProtocol) -> bool:
         """Answer a plain GET of such an object; else do nothing and return False."""
-        answer = self._answers.get(scope.path)
-        if answer is None or scope.method != "GET" or self._now() > self._until_s:
+        moment, path = self._moment, scope.path
+        answer = moment.answers.get(path)
+        if answer is None or scope.method != "GET" or self._now() > moment.until_s:
             return False
-        name, file, look = answer
-        if not self._is_open(name.package_id):
+        if not self._is_open(answer.name.package_id):
             return False
         headers = scope.headers
-        if any(field in headers for field in CONDITIONS) or _look(file.path) != look:
+        if any(name in headers for name in CONDITIONS) or _look(answer.file.path) != answer.look:
             return False
-        count(send_whole(proto, name, file))
+        streamed = answer.file.content is None and self._stream(moment, path, proto)
+        count(200 if streamed else send_whole(proto, answer.name, answer.file))
+        return True
+
+    def _stream(self, moment: Moment, path: str, proto: HTTPProtocol) -> bool:
+        """Answer from memory if that is possible."""
+        content = _content(moment, path)
+        if content is None:
+            return False
+        fields = whole_fields(moment.answers[path].name, len(content))
+        stream = self._streams.open(proto, 200, fields, len(content))
+        if stream is None:
+            return False
+        with suppress(ProtocolClosed):  # Whoever asked left meanwhile.
+            stream.send(content)
         return True
 
 
-def _look(path: str) -> Look | None:
-    """Return what tells a file from another that took its place; one system call."""
+def _content(moment: Moment, path: str) -> bytes | None:
+    """Return an object's bytes if they fit and can be had without waiting for a disk."""
+    content = moment.contents.get(path)
+    if content is None:
+        answer = moment.answers[path]
+        if moment.content_bytes + answer.file.size_bytes > MAX_CONTENT_BYTES:
+            return None
+        content = _read_at_once(answer)
+        if content is not None:
+            moment.contents[path] = content
+            moment.content_bytes += len(content)
+    return content
+
+
+def _read_at_once(answer: Answer) -> bytes | None:
+    """Return a file's bytes if the kernel has all of them in memory (preadv2(2))."""
+    content = bytearray(answer.file.size_bytes)
     try:
-        status = os.stat(path, follow_symlinks=False)
+        file = os.open(answer.file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:
         return None
+    try:
+        if _told(os.fstat(file)) != answer.look:
+            return None
+        whole = os.preadv(file, [content], 0, os.RWF_NOWAIT) == len(content)
+    except OSError:
+        return None
+    finally:
+        os.close(file)
+    return bytes(content) if whole else None
+
+
+def _look(path: str) -> Look | None:
+    """Look at a file; one system call."""
+    try:
+        return _told(os.stat(path, follow_symlinks=False))
+    except OSError:
+        return None
+
+
+def _told(status: os.stat_result) -> Look:
     return status.st_ino, status.st_size, status.st_mtime_ns

@@ -52,6 +52,7 @@ class Application:
         admission: Admission,
         delivery: Delivery,
         downloading: Downloading,
+        recent: RecentAnswers,
         checks: Mapping[str, Check],
     ) -> None:
         """`checks` are asked by `/readyz`."""
@@ -60,7 +61,7 @@ class Application:
         self._delivery = delivery
         self._downloading = downloading
         self._checks = checks
-        self._recent = RecentAnswers(admission.is_open)
+        self._recent = recent
 
     def again(self, scope: Scope, proto: HTTPProtocol) -> bool:
         """See PromptApplication."""
