@@ -55,37 +55,82 @@ def arguments(chunk: EncodeChunk, place: SourceInput | None = PLACE) -> list[str
     return ffmpeg_arguments(chunk, place, {"360p": "pipe:7", "audio": "pipe:8"}, MACHINE)
 
 
+def graphs(argv: list[str]) -> str:
+    return ";".join(after(argv, "-filter_complex"))
+
+
 def after(argv: list[str], option: str) -> list[str]:
     return [argv[i + 1] for i, word in enumerate(argv) if word == option]
 
 
+LATER = [SegmentSpec(number=5, first_frame=188, frames=94)]
+SOUND_S = 184 * 1024 / 48000
+"""Where the sound of these begins: four frames lead."""
+
+
+def of(**source: object) -> SourceSpec:
+    return task().source.model_copy(update=source)
+
+
 def test_every_input_is_forced_and_confined():
-    argv = arguments(task())
+    argv = arguments(task(source=of(demuxer="matroska,webm"), audio_segments=LATER))
     assert after(argv, "-i") == [PLACE.url, PLACE.url]
     assert after(argv, "-protocol_whitelist") == ["file", "file"]
-    assert after(argv, "-f")[:2] == ["mov", "mov"]
+    assert after(argv, "-f")[:2] == ["matroska", "matroska"]
     assert "-nostdin" in argv
 
 
 def test_decoding_begins_before_the_chunk():
-    later = [SegmentSpec(number=5, first_frame=188, frames=94)]
-    video, audio = after(arguments(task(audio_segments=later)), "-ss")
+    source = of(demuxer="matroska", audio_rate_hz=48000)
+    video, audio = after(arguments(task(source=source, audio_segments=LATER)), "-ss")
     assert float(video) == pytest.approx(60 * 1001 / 30000 - 0.5)
-    assert float(audio) == 2  # a second before 3 s, the last whole one before frame 184
+    assert float(audio) == pytest.approx(SOUND_S - 1)
+
+
+def test_one_input_serves_both_where_each_stream_is_sought_by_itself():
+    source = of(audio_rate_hz=48000)
+    video_first = task(source=source, audio_segments=LATER)
+    argv = arguments(video_first)
+    assert after(argv, "-i") == [PLACE.url]
+    assert "[0:1]" in graphs(argv)
+    assert float(after(argv, "-ss")[0]) == pytest.approx(60 * 1001 / 30000 - 0.5)
+    pictures = [SegmentSpec(number=5, first_frame=120, frames=120)]
+    argv = arguments(task(source=source, segments=pictures, audio_segments=LATER))
+    assert float(after(argv, "-ss")[0]) == pytest.approx(120 * 1001 / 30000 - 0.5)
+    sooner = [SegmentSpec(number=5, first_frame=160, frames=94)]
+    argv = arguments(task(source=source, segments=pictures, audio_segments=sooner))
+    assert float(after(argv, "-ss")[0]) == pytest.approx(156 * 1024 / 48000 - 0.35)
+
+
+@pytest.mark.parametrize(
+    ("rate_hz", "start_s"),
+    [
+        (48000, SOUND_S),
+        (44100, 3.923333),  # samples of 44.1 and 48 kHz meet 300 times a second
+        (11025, 3.92),
+        (44056, 3.875),
+        (None, 3.0),
+    ],
+)
+def test_resampling_begins_where_samples_of_both_rates_meet(rate_hz: int | None, start_s: float):
+    chunk = task(source=of(audio_rate_hz=rate_hz), audio_segments=LATER)
+    graph = graphs(arguments(chunk))
+    assert f"atrim=start={start_s:.6f}," in graph
+    assert f"first_pts={round(start_s * 48000)}," in graph
 
 
 def test_chunk_at_the_start_is_not_sought_and_held_back():
     first = task(segments=[SegmentSpec(number=1, first_frame=0, frames=30)], audio_rendition=None)
     argv = arguments(first)
     assert "-ss" not in argv
-    assert "fps=30000/1001:start_time=0" in after(argv, "-filter_complex")[0]
+    assert "fps=30000/1001:start_time=0" in graphs(argv)
 
 
 def test_picture_and_sound_from_the_start_are_read_through_one_input():
     start = [SegmentSpec(number=1, first_frame=0, frames=30)]
     argv = arguments(task(segments=start, audio_segments=start))
     assert after(argv, "-i") == [PLACE.url]
-    graph = after(argv, "-filter_complex")[0]
+    graph = graphs(argv)
     assert "[0:0]" in graph
     assert "[0:1]" in graph
 
@@ -104,7 +149,7 @@ def test_encoder_settings_do_not_depend_on_the_chunk():
 
 def test_deinterlacing_and_tone_mapping_come_once_before_the_split():
     source = task().source.model_copy(update={"deinterlace": True, "hdr": True})
-    graph = after(arguments(task(source=source)), "-filter_complex")[0]
+    graph = graphs(arguments(task(source=source)))
     assert (
         graph.index("bwdif") < graph.index("fps=") < graph.index("tonemap") < graph.index("split")
     )
@@ -114,8 +159,8 @@ def test_deinterlacing_and_tone_mapping_come_once_before_the_split():
 def test_without_a_source_nothing_is_read():
     argv = arguments(task(), None)
     assert "-i" not in argv
-    assert "color=c=black" in after(argv, "-filter_complex")[0]
-    assert "anullsrc" in after(argv, "-filter_complex")[0]
+    assert "color=c=black" in graphs(argv)
+    assert "anullsrc" in graphs(argv)
 
 
 @pytest.mark.parametrize("demuxer", ["hls", "concat", "dash", "lavfi", "hls,applehttp", "-i"])

@@ -1,6 +1,7 @@
 """The filter graphs of a chunk: one decode, all renditions, exact frames and samples."""
 
 from collections.abc import Sequence
+from math import gcd
 
 from reelay.common.commands import EncodeChunk, SegmentSpec, VideoOutput
 from reelay.encoder.domain.cutting import AAC_FRAME_SAMPLES
@@ -48,13 +49,9 @@ def black_filters(task: EncodeChunk) -> str:
     return f"{source},{steps}," + _renditions(task.video)
 
 
-def audio_start_s(task: EncodeChunk) -> int:
-    """Return the whole second from which audio is resampled.
-
-    At a whole second every source rate has a whole sample, so the resampler has the same phase
-    in every chunk.
-    """
-    return _audio_first_sample(task) // AUDIO_RATE_HZ
+def audio_start_s(task: EncodeChunk) -> float:
+    """Return the time from which audio is resampled, in seconds."""
+    return _audio_start_sample(task) / AUDIO_RATE_HZ
 
 
 def audio_filters(task: EncodeChunk, stream: str) -> str:
@@ -63,13 +60,22 @@ def audio_filters(task: EncodeChunk, stream: str) -> str:
     `async=1` fills with silence before a late start and in gaps, and stretches nothing; it stands
     after the resampling, since `first_pts` counts samples of its input.
     """
-    start_s = audio_start_s(task)
     return (
-        f"[{stream}]atrim=start={start_s},"
+        f"[{stream}]atrim=start={audio_start_s(task):.6f},"
         f"aresample={AUDIO_RATE_HZ}:ochl=stereo,"
-        f"aresample=async=1:first_pts={start_s * AUDIO_RATE_HZ},"
+        f"aresample=async=1:first_pts={_audio_start_sample(task)},"
         f"atrim=start_pts={_audio_first_sample(task)}:end_pts={_audio_end_sample(task)}[a]"
     )
+
+
+def _audio_start_sample(task: EncodeChunk) -> int:
+    """Return the last output sample before the first needed one that is also one of the source.
+
+    From there the resampler has the same phase in every chunk. A whole second is such a sample at
+    every rate.
+    """
+    step = AUDIO_RATE_HZ // gcd(task.source.audio_rate_hz or 1, AUDIO_RATE_HZ)
+    return _audio_first_sample(task) // step * step
 
 
 def silence_filters(task: EncodeChunk) -> str:
