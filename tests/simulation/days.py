@@ -6,7 +6,7 @@ from benchmarks.simulation.instant import Instant
 from benchmarks.simulation.package import Package
 from benchmarks.simulation.service_times import ServiceTimes, SourceTimes
 from benchmarks.simulation.workload import Video, Viewer
-from reelay.packager.domain.ladder_chunks import LONGEST_SEGMENTS
+from reelay.packager.domain.ladder_chunks import MOST_S
 
 SOURCE = SourceTimes(
     first_segment_s=0.5,
@@ -25,7 +25,7 @@ TIMES = ServiceTimes(
     packaging_segment_s=0.001,
     sources=dict.fromkeys((480, 720, 1080, 1440, 2160), SOURCE),
 )
-LADDER_CHUNK_S = 1.0 + 4 * LONGEST_SEGMENTS * 2.0
+LADDER_CHUNK_S = 1.0 + MOST_S * 2.0
 """The longest of a 1080p film."""
 CALL_S = 0.1
 

@@ -1,7 +1,5 @@
 """Cutting the ladder: every segment is made, few twice, in few chunks."""
 
-from math import ceil
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,11 +7,12 @@ from hypothesis import strategies as st
 from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import Chunk, merge, opening_chunk, whole
 from reelay.packager.domain.ladder_chunks import (
-    LONGEST_SEGMENTS,
-    SHARED_SEGMENTS,
+    LEAST_S,
+    MOST_S,
     ladder_chunk,
 )
 from reelay.packager.domain.plan import Plan
+from reelay.packager.domain.timeline import STEADY
 
 from .plans import plan
 
@@ -32,25 +31,33 @@ def make_all(promise: Plan, stored: dict[str, int], encoders: int = 1) -> list[C
     return chunks
 
 
+def seconds(promise: Plan, chunk: Chunk) -> float:
+    spans = promise.timeline.video()[chunk.first - 1 : chunk.last]
+    return float(sum(span.frames for span in spans) / promise.timeline.rate)
+
+
 def test_lone_encoder_makes_a_minute_at_once_with_what_the_opening_made() -> None:
     assert make_all(plan(60), {})[1:] == [Chunk(Lane.LADDER, "software", EVERY, 1, 17)]
 
 
-def test_encoders_share_a_film_in_chunks_that_are_not_too_short() -> None:
-    assert [(c.first, c.last) for c in make_all(plan(60), {}, encoders=2)[1:]] == [(1, 9), (10, 17)]
-    assert [(c.first, c.last) for c in make_all(plan(60), {}, encoders=9)[1:]] == [(1, 8), (9, 17)]
+@pytest.mark.parametrize("encoders", [2, 9])
+def test_encoders_share_a_film_in_chunks_that_are_not_too_short(encoders: int) -> None:
+    chunks = make_all(plan(60), {}, encoders)[1:]
+    assert [(c.first, c.last) for c in chunks] == [(1, 6), (7, 10), (11, 14), (15, 17)]
 
 
 def test_chunks_become_shorter_towards_the_end_of_a_film() -> None:
-    lengths = [c.last - c.first + 1 for c in make_all(plan(1200), {}, encoders=4)[1:]]
-    assert lengths[0] == LONGEST_SEGMENTS
+    promise = plan(1200)
+    lengths = [seconds(promise, chunk) for chunk in make_all(promise, {}, encoders=4)[1:]]
+    assert lengths[0] == MOST_S
     # What four encoders work on at the end is short, so that none has long nothing to do.
-    assert all(SHARED_SEGMENTS <= length < 1.5 * SHARED_SEGMENTS for length in lengths[-4:])
+    assert all(length < 1.5 * LEAST_S for length in lengths[-4:])
 
 
 def test_chunks_of_a_large_picture_are_no_longer_in_work() -> None:
-    [_, first, *_] = make_all(plan(1200, size=(3840, 2160)), {})
-    assert first.last - first.first + 1 == SHARED_SEGMENTS
+    promise = plan(1200, size=(3840, 2160))
+    [_, first, *_] = make_all(promise, {})
+    assert LEAST_S <= seconds(promise, first) < MOST_S / 2
 
 
 def test_expensive_rungs_are_not_made_again() -> None:
@@ -67,13 +74,13 @@ def test_nothing_is_left_when_all_is_stored() -> None:
 
 @given(st.floats(0.1, 200), st.booleans(), st.integers(1, 20), st.data())
 def test_every_missing_segment_is_made_and_only_runs_with_something_missing(
-    seconds: float, sound: bool, encoders: int, data: st.DataObject
+    length_s: float, sound: bool, encoders: int, data: st.DataObject
 ) -> None:
-    promise = plan(seconds, sound=sound)
+    promise = plan(length_s, sound=sound)
     stored = {r.name: data.draw(st.integers(0, whole(r)), label=r.name) for r in promise.renditions}
     there = dict(stored)
     for chunk in make_all(promise, stored, encoders):
-        assert chunk.last - chunk.first + 1 < ceil(1.5 * LONGEST_SEGMENTS)
+        assert seconds(promise, chunk) < 1.5 * MOST_S + STEADY
         lacks = {n: chunk.bits & whole(promise.rendition(n)) & ~there[n] for n in chunk.renditions}
         if chunk.lane == Lane.LADDER:
             assert all(lacks.values()), "each of its renditions lacks something"

@@ -4,8 +4,9 @@ A chunk starts an FFmpeg, which decodes from the keyframe before its first frame
 every 5 s, chunks of 16 s cost 3 % of a ladder more than chunks of 32 s.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping
-from math import ceil
+from itertools import accumulate
 
 from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import (
@@ -18,11 +19,14 @@ from reelay.packager.domain.chunks import (
 from reelay.packager.domain.plan import Plan
 from reelay.packager.domain.timeline import RAMP, STEADY
 
-SHARED_SEGMENTS = 8
-"""Least of a chunk, if there is as much: 32 s."""
-LONGEST_SEGMENTS = 16
-LONGEST_COST = 140.0
-"""Most of a chunk that is longer than that, in segments and in seconds of 1080p encoding: 64 s of a
+LEAST_S = 16.0
+"""Least of a chunk, if there is as much."""
+SHARES = 2
+"""Chunks for each of several encoders, when there is little left: whoever is done first, since its
+chunk was easy, takes one more. One that is alone makes it in one piece."""
+MOST_S = 64.0
+MOST_COST = 140.0
+"""Most of a chunk that is longer than that, in seconds of film and of 1080p encoding: 64 s of a
 1080p ladder, so that other packages get their turn and a slow encoder keeps its time limit."""
 LOST_S = 3.0
 """Seconds that are decoded for nothing at the start of a chunk, on average."""
@@ -67,7 +71,7 @@ class _Cut:
         first = (union & -union).bit_length()
         chosen, last = self._lacking(first), first
         again = 0.0  # spent on what is there already
-        for number in range(first + 1, first + self._length(union >> (first - 1), encoders)):
+        for number in range(first + 1, first + self._length(first, union >> (first - 1), encoders)):
             lacking = self._lacking(number)
             again += self._encoding(chosen - lacking, number)
             if new := lacking - chosen:
@@ -80,16 +84,20 @@ class _Cut:
         names = tuple(r.name for r in self._renditions if r.name in chosen)
         return Chunk(Lane.LADDER, self._provider, names, first, last)
 
-    def _length(self, missing: int, encoders: int) -> int:
+    def _length(self, first: int, missing: int, encoders: int) -> int:
         """Return how many of the lowest bits a chunk takes; a rest under half as long goes along.
 
-        Only bits that are set, without a gap: where nothing is missing, nothing is made.
+        Only bits that are set, without a gap: where nothing is missing, nothing is made. Bit 0 is
+        segment `first`. Seconds are shared, not segments: those of the ramp are short.
         """
         run = (~missing & (missing + 1)).bit_length() - 1
-        second = AUDIO_COST + self._decode_cost + sum(map(encode_cost, self._renditions))
-        longest = min(LONGEST_SEGMENTS, int(LONGEST_COST / second / STEADY))
-        length = max(SHARED_SEGMENTS, min(longest, ceil(run / encoders)))
-        return run if run < 1.5 * length else length
+        ends_s = list(accumulate(_seconds(number) for number in range(first, first + run)))
+        cost = AUDIO_COST + self._decode_cost + sum(map(encode_cost, self._renditions))
+        shares = SHARES * encoders if encoders > 1 else 1
+        wanted_s = max(LEAST_S, min(MOST_S, MOST_COST / cost, ends_s[-1] / shares))
+        if ends_s[-1] < 1.5 * wanted_s:
+            return run
+        return bisect_left(ends_s, wanted_s) + 1
 
     def _lacking(self, number: int) -> frozenset[str]:
         return frozenset(
@@ -103,9 +111,13 @@ class _Cut:
         """
         if not names:
             return 0.0
-        seconds = RAMP[number - 1] if number <= len(RAMP) else STEADY
-        return seconds * sum(
+        return _seconds(number) * sum(
             encode_cost(rendition) or AUDIO_COST
             for rendition in self._renditions
             if rendition.name in names and number <= len(rendition.spans)
         )
+
+
+def _seconds(number: int) -> float:
+    """Return how long a segment is, unless it is the last."""
+    return RAMP[number - 1] if number <= len(RAMP) else STEADY
