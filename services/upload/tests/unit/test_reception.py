@@ -13,7 +13,7 @@ from reelay.common.storage.port import Bytes, StoreFullError
 from reelay.upload.domain.hold import Hold
 from reelay.upload.domain.limits import Limits
 from reelay.upload.domain.upload import Part, Upload
-from reelay.upload.handlers.memory import PartMemory
+from reelay.upload.handlers.memory import CROWD_PARTS, PartMemory
 from reelay.upload.handlers.part_queue import Means
 from reelay.upload.handlers.reception import Reception
 
@@ -115,6 +115,21 @@ async def test_parts_beyond_the_lent_memory_are_spooled() -> None:
     await later.send(1)
     assert len(spools) == 3, "memory that was given back is lent again"
     await later.reception.close()
+
+
+async def test_a_crowd_leaves_no_memory_to_anybody() -> None:
+    memory = PartMemory(InMemorySpool, receiving_parts=2)
+    first = memory.lend()
+    assert first.memory is not None
+    crowd = [memory.lend() for _ in range(CROWD_PARTS)]
+    assert [buffer.memory is None for buffer in crowd] == [False, *[True] * (CROWD_PARTS - 1)]
+    memory.give_back(first)
+    late = memory.lend()
+    assert late.memory is None
+    for buffer in (*crowd, late):
+        memory.give_back(buffer)
+    again = [memory.lend() for _ in range(3)]
+    assert [buffer.memory is None for buffer in again] == [False, False, True]
 
 
 async def test_spooled_parts_are_read_back_a_few_at_a_time() -> None:

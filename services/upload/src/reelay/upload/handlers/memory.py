@@ -10,6 +10,8 @@ from reelay.upload.domain.parts import PartBuffer, Spool
 RECEIVING_PARTS = 2
 """So many parts are collected in memory: a fast sender needs two, one being stored, one coming.
 All others are collected in spools."""
+CROWD_PARTS = 8
+"""With more than this being collected nobody is fast, and all of them are spooled."""
 STORING_PARTS = 1
 """So many spooled parts are read back at a time, to be stored; others wait for their turn."""
 
@@ -30,12 +32,20 @@ class Rooms:
         self._fresh -= 1
         return bytearray(PART_SIZE_BYTES)
 
-    def give_back(self, room: bytearray, *, clean: bool) -> None:
-        """Take room back; it is used again only when `clean`: nobody can read it any more."""
-        if clean:
+    def give_back(self, room: bytearray, *, keep: bool) -> None:
+        """Take room back, to be used again or for the system.
+
+        Keep none that somebody may still read.
+        """
+        if keep:
             self._used.append(room)
         else:
             self._fresh += 1
+
+    def release(self) -> None:
+        """Give the system what nobody uses now."""
+        self._fresh += len(self._used)
+        self._used.clear()
 
 
 class PartMemory:
@@ -52,20 +62,31 @@ class PartMemory:
         self._storing = Rooms(storing_parts)
         self._turns = asyncio.Semaphore(storing_parts)
         self._unclean: set[int] = set()
+        self._collecting = 0
         self.storing = 0
         """Number of spooled parts that are in memory now."""
 
     def lend(self) -> PartBuffer:
         """Return an empty buffer, in memory as long as there is some; to be given back."""
+        self._collecting += 1
+        if self._crowded:
+            self._receiving.release()
+            return PartBuffer(self._open_spool())
         return PartBuffer(self._receiving.take() or self._open_spool())
 
     def give_back(self, buffer: PartBuffer) -> None:
         """Drop a buffer's bytes."""
         buffer.close()
+        crowded = self._crowded
+        self._collecting -= 1
         if buffer.memory is not None:
             clean = id(buffer.memory) not in self._unclean
             self._unclean.discard(id(buffer.memory))
-            self._receiving.give_back(buffer.memory, clean=clean)
+            self._receiving.give_back(buffer.memory, keep=clean and not crowded)
+
+    @property
+    def _crowded(self) -> bool:
+        return self._collecting > CROWD_PARTS
 
     @asynccontextmanager
     async def loaded(self, buffer: PartBuffer) -> AsyncIterator[memoryview]:
@@ -90,4 +111,4 @@ class PartMemory:
                 clean = True
             finally:
                 self.storing -= 1
-                self._storing.give_back(room, clean=clean)
+                self._storing.give_back(room, keep=clean)
