@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
-from reelay.content_api.entrypoints.protocol import HTTPProtocol, ProtocolClosed, Scope
-from reelay.content_api.entrypoints.responses import count, send_whole, whole_fields
+from reelay.content_api.entrypoints.protocol import Fields, HTTPProtocol, ProtocolClosed, Scope
+from reelay.content_api.entrypoints.responses import count, whole_fields
 from reelay.content_api.entrypoints.streams import Streams
 
 KEEP_S = 0.25
@@ -18,8 +18,6 @@ wanted."""
 MAX_ANSWERS = 4096
 MAX_CONTENT_BYTES = 8 * 1024**2
 """What is kept of the bytes of larger objects that were asked for again."""
-CONDITIONS = ("range", "if-none-match", "if-match")
-"""Header fields that may ask for something else than the whole object."""
 Look = tuple[int, int, int]
 """What tells a file from another that took its place: inode, bytes, time of change in ns."""
 
@@ -28,8 +26,9 @@ Look = tuple[int, int, int]
 class Answer:
     """An object that somebody was just sent."""
 
-    name: ContentName
+    package_id: str
     file: StoredFile
+    fields: Fields
     look: Look
 
 
@@ -72,7 +71,8 @@ class RecentAnswers:
         now_s = self._now()
         if now_s > self._moment.until_s or len(self._moment.answers) >= MAX_ANSWERS:
             self._moment = Moment(now_s + KEEP_S)
-        self._moment.answers[path] = Answer(name, file, look)
+        fields = whole_fields(name, file.size_bytes)
+        self._moment.answers[path] = Answer(name.package_id, file, fields, look)
 
     def answer(self, scope: Scope, proto: HTTPProtocol) -> bool:
         """Answer a plain GET of such an object; else do nothing and return False."""
@@ -80,13 +80,18 @@ class RecentAnswers:
         answer = moment.answers.get(path)
         if answer is None or scope.method != "GET" or self._now() > moment.until_s:
             return False
-        if not self._is_open(answer.name.package_id):
+        if not self._is_open(answer.package_id):
             return False
-        headers = scope.headers
-        if any(name in headers for name in CONDITIONS) or _look(answer.file.path) != answer.look:
+        headers, file = scope.headers, answer.file
+        if "range" in headers or "if-none-match" in headers or "if-match" in headers:
+            return False  # These may ask for something else than the whole object.
+        if _look(file.path) != answer.look:
             return False
-        streamed = answer.file.content is None and self._stream(moment, path, proto)
-        count(200 if streamed else send_whole(proto, answer.name, answer.file))
+        if file.content is not None:
+            proto.response_bytes(200, answer.fields, file.content)
+        elif not self._stream(moment, path, proto):
+            proto.response_file(200, answer.fields, file.path)
+        count(200)
         return True
 
     def _stream(self, moment: Moment, path: str, proto: HTTPProtocol) -> bool:
@@ -94,7 +99,7 @@ class RecentAnswers:
         content = _content(moment, path)
         if content is None:
             return False
-        fields = whole_fields(moment.answers[path].name, len(content))
+        fields = moment.answers[path].fields
         stream = self._streams.open(proto, 200, fields, len(content))
         if stream is None:
             return False
@@ -138,7 +143,7 @@ def _read_at_once(answer: Answer) -> bytes | None:
 def _look(path: str) -> Look | None:
     """Look at a file; one system call."""
     try:
-        return _told(os.stat(path, follow_symlinks=False))
+        return _told(os.lstat(path))
     except OSError:
         return None
 
