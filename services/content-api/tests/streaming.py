@@ -11,8 +11,10 @@ class FakeTransport:
     def __init__(self) -> None:
         self.content = bytearray()
         self.closed = False
+        self.messages = 0
 
     def send_bytes(self, data: bytes) -> "Sent":
+        self.messages += 1
         if not self.closed:
             self.content += data
         return Sent(self.closed)

@@ -120,6 +120,25 @@ def test_file_that_went_or_was_replaced_is_sent_no_more(
     assert world.ask() == []
 
 
+def test_another_file_under_the_same_name_is_sent_with_its_own_bytes(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.recent.note(PATH, NAME, StoredFile(str(world.path), 7))
+    assert world.ask() == [(200, bytearray(b"#EXTM3U"))]
+    other = tmp_path / "other"
+    other.write_bytes(b"longer than before")
+    other.rename(world.path)
+    world.recent.note(PATH, NAME, StoredFile(str(world.path), 18))
+    assert world.ask() == [(200, bytearray(b"longer than before"))]
+
+
+def test_object_beyond_its_share_is_not_even_read(tmp_path: Path) -> None:
+    world = World(tmp_path, max_bytes=SHARE * 8)
+    file = tmp_path / "large"
+    file.write_bytes(b"9 bytes..")
+    world.recent.note(PATH, NAME, StoredFile(str(file), 9))
+    assert world.ask() == [(200, str(file))]
+
+
 def test_package_that_was_closed_is_answered_no_more(tmp_path: Path) -> None:
     world = World(tmp_path)
     world.recent.note(PATH, NAME, world.file)

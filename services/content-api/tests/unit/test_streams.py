@@ -8,11 +8,18 @@ import pytest
 from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.bodies import partial, whole
 from reelay.content_api.domain.ranges import ByteRange
-from reelay.content_api.entrypoints.streams import SHARE, STEP_BYTES, Stream, Streams
+from reelay.content_api.entrypoints.streams import (
+    ASK_AGAIN_S,
+    QUESTION_BYTES,
+    SHARE,
+    STEP_BYTES,
+    Stream,
+    Streams,
+)
 
 from ..streaming import FakeTransport
 
-MAX_BYTES = 100 * SHARE
+MAX_BYTES = 1000 * SHARE
 
 
 class Proto:
@@ -54,19 +61,35 @@ def open_stream(streams: Streams, proto: Proto, size_bytes: int) -> Stream | Non
 
 
 def test_memory_is_free_again_when_nothing_more_of_an_answer_is_wanted() -> None:
-    streams, proto = Streams(MAX_BYTES), Proto()
-    assert all(open_stream(streams, proto, 100) for _ in range(SHARE))
+    now_s = [0.0]
+    streams, proto = Streams(MAX_BYTES, now=lambda: now_s[0]), Proto()
+    assert all(open_stream(streams, proto, 1000) for _ in range(SHARE))
     assert open_stream(streams, proto, 1) is None
     assert len(proto.transports) == SHARE
     proto.transports[2].closed = True
-    assert open_stream(streams, proto, 101) is None
-    assert open_stream(streams, proto, 100)
+    assert open_stream(streams, proto, 500) is None, "too soon to ask"
+    now_s[0] += ASK_AGAIN_S
+    left = 1000 - (SHARE - 1) * QUESTION_BYTES
+    assert open_stream(streams, proto, left + 1) is None
+    assert open_stream(streams, proto, left)
     assert open_stream(streams, proto, 1) is None
+
+
+def test_reader_who_takes_nothing_is_asked_rarely_and_pays_for_it() -> None:
+    now_s = [0.0]
+    streams, proto = Streams(10_000 * SHARE, now=lambda: now_s[0]), Proto()
+    stuck = [open_stream(streams, proto, 10_000) for _ in range(SHARE)]
+    for _ in range(10_000):
+        now_s[0] += 0.01
+        assert open_stream(streams, proto, 10_000) is None
+    questions = [transport.messages for transport in proto.transports]
+    assert max(questions) < 40
+    assert [s.held_bytes for s in stuck if s] == [10_000 + n * QUESTION_BYTES for n in questions]
 
 
 def test_no_answer_has_more_than_its_share() -> None:
     proto = Proto()
-    assert open_stream(Streams(MAX_BYTES), proto, 101) is None
+    assert open_stream(Streams(MAX_BYTES), proto, 1001) is None
     assert proto.transports == []
 
 
@@ -76,7 +99,7 @@ async def test_body_is_sent_as_it_arrives(tmp_path: Path) -> None:
     transport = FakeTransport()
     seen: list[bytes] = []
     film.on_wait = lambda: seen.append(bytes(transport.content))
-    await Stream(transport, len(content)).feed(whole("video/mp4", len(content)), film)
+    await Stream(transport, len(content), 0.0).feed(whole("video/mp4", len(content)), film)
     assert seen[0] == content[:1000]
     assert transport.content == content
 
@@ -85,7 +108,7 @@ async def test_parts_and_the_heads_between_them_are_sent(tmp_path: Path) -> None
     film = Film(tmp_path / "film", bytes(range(200)), 200, ends=True)
     transport = FakeTransport()
     body = partial("video/mp4", 200, [ByteRange(1, 3), ByteRange(100, 110)])
-    await Stream(transport, body.length).feed(body, film)
+    await Stream(transport, body.length, 0.0).feed(body, film)
     assert len(transport.content) == body.length
     assert bytes([1, 2]) + b"\r\n--" in transport.content
     assert bytes(range(100, 110)) + b"\r\n--" in transport.content
@@ -98,5 +121,5 @@ async def test_what_cannot_be_sent_to_its_end_is_dropped(tmp_path: Path, why: st
     transport = FakeTransport()
     if why == "reader left":
         film.on_wait = lambda: setattr(transport, "closed", True)
-    await Stream(transport, len(content)).feed(whole("video/mp4", len(content)), film)
+    await Stream(transport, len(content), 0.0).feed(whole("video/mp4", len(content)), film)
     assert len(transport.content) == 1000

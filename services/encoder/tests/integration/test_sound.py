@@ -59,14 +59,17 @@ def peak(samples: Sequence[int]) -> int:
     return max(range(len(samples)), key=lambda i: abs(samples[i]))
 
 
+@pytest.mark.parametrize("pictures", [False, True], ids=["sound", "beside-pictures"])
 @pytest.mark.parametrize("rate", [44_100, 48_000, 32_000, 22_050])
-async def test_chunks_join_without_a_seam(media, make_task, bench, rate):
-    path = sound(media, f"tones-{rate}.mp4", rate, 8, "-c:a", "aac", "-b:a", "256k")
+async def test_chunks_join_without_a_seam(media, make_task, bench, rate, pictures):
+    path = sound(media, f"tones-{rate}.mp4", rate, 8, *words("-g 35 -c:a aac -b:a 256k"))
     whole = await bench.encode(path, make_task(path, segments=(), audio_segments=[300]))
     parts = []
     for first, runs in ((0, [47, 47]), (94, [94]), (188, [100, 12])):
-        task = make_task(path, segments=(), audio_first=first, audio_segments=runs)
-        parts += await bench.encode(path, task)
+        shown = {"first": first * 25 // 47, "segments": [25] * len(runs) if pictures else ()}
+        task = make_task(path, **shown, audio_first=first, audio_segments=runs, audio_rate_hz=rate)
+        made = await bench.encode(path, task)
+        parts += [segment for segment in made if segment.rendition == "audio"]
     one, many = media.samples(joined(whole)), media.samples(joined(parts))
     assert len(one) == len(many) == 300 * 1024
     for seam in (94, 188):
@@ -90,6 +93,21 @@ async def test_click_stays_at_its_time(media, make_task, bench, delay_s, contain
         heard_s = (first * 1024 + peak(samples)) / RATE
         assert abs(samples[peak(samples)]) > 3000
         assert abs(heard_s - 2.25) < 0.001, f"chunk from {first}"
+
+
+@pytest.mark.parametrize("first", [25, 50])
+async def test_sound_before_the_first_picture_is_kept(media, make_task, bench, first):
+    path = media.make(
+        "late-picture.mp4", *words("-f lavfi -i sine=sample_rate=48000:d=6 -itsoffset 3"),
+        *words("-f lavfi -i color=s=64x64:r=25:d=3 -map 1:v -map 0:a -c:v libx264"),
+        *words("-preset ultrafast -threads 1 -c:a aac"),
+    )  # fmt: skip
+    task = make_task(
+        path, first=first, segments=[25], audio_first=first * 47 // 25, audio_segments=[20]
+    )
+    made = await bench.encode(path, task)
+    [heard] = [segment for segment in made if segment.rendition == "audio"]
+    assert max(map(abs, media.samples(heard.data))) > 2000
 
 
 async def test_late_sound_begins_with_silence(media, make_task, bench):

@@ -10,11 +10,11 @@ from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.entrypoints.protocol import Fields, HTTPProtocol, ProtocolClosed, Scope
 from reelay.content_api.entrypoints.responses import count, whole_fields
-from reelay.content_api.entrypoints.streams import Streams
+from reelay.content_api.entrypoints.streams import STEP_BYTES, Streams
 
 KEEP_S = 0.25
-"""All is forgotten after so long: objects are looked up again, which tells the cache that they are
-wanted."""
+"""Nothing is answered again after so long: objects are looked up anew, which tells the cache that
+they are wanted."""
 MAX_ANSWERS = 4096
 MAX_CONTENT_BYTES = 8 * 1024**2
 """What is kept of the bytes of larger objects that were asked for again."""
@@ -38,7 +38,7 @@ class Moment:
 
     until_s: float
     answers: dict[str, Answer] = field(default_factory=dict)
-    contents: dict[str, bytes] = field(default_factory=dict)
+    contents: dict[Look, list[bytes]] = field(default_factory=dict)
     content_bytes: int = 0
 
 
@@ -89,41 +89,42 @@ class RecentAnswers:
             return False
         if file.content is not None:
             proto.response_bytes(200, answer.fields, file.content)
-        elif not self._stream(moment, path, proto):
+        elif not self._stream(moment, answer, proto):
             proto.response_file(200, answer.fields, file.path)
         count(200)
         return True
 
-    def _stream(self, moment: Moment, path: str, proto: HTTPProtocol) -> bool:
+    def _stream(self, moment: Moment, answer: Answer, proto: HTTPProtocol) -> bool:
         """Answer from memory if that is possible."""
-        content = _content(moment, path)
+        size_bytes = answer.file.size_bytes
+        if not self._streams.has_share(size_bytes):
+            return False
+        content = _content(moment, answer)
         if content is None:
             return False
-        fields = moment.answers[path].fields
-        stream = self._streams.open(proto, 200, fields, len(content))
+        stream = self._streams.open(proto, 200, answer.fields, size_bytes)
         if stream is None:
             return False
         with suppress(ProtocolClosed):  # Whoever asked left meanwhile.
-            stream.send(content)
+            for piece in content:
+                stream.send(piece)
         return True
 
 
-def _content(moment: Moment, path: str) -> bytes | None:
+def _content(moment: Moment, answer: Answer) -> list[bytes] | None:
     """Return an object's bytes if they fit and can be had without waiting for a disk."""
-    content = moment.contents.get(path)
-    if content is None:
-        answer = moment.answers[path]
-        if moment.content_bytes + answer.file.size_bytes > MAX_CONTENT_BYTES:
-            return None
+    content = moment.contents.get(answer.look)
+    size_bytes = answer.file.size_bytes
+    if content is None and moment.content_bytes + size_bytes <= MAX_CONTENT_BYTES:
         content = _read_at_once(answer)
         if content is not None:
-            moment.contents[path] = content
-            moment.content_bytes += len(content)
+            moment.contents[answer.look] = content
+            moment.content_bytes += size_bytes
     return content
 
 
-def _read_at_once(answer: Answer) -> bytes | None:
-    """Return a file's bytes if the kernel has all of them in memory (preadv2(2))."""
+def _read_at_once(answer: Answer) -> list[bytes] | None:
+    """Return a file's bytes, in steps, if the kernel has all of them in memory (preadv2(2))."""
     content = bytearray(answer.file.size_bytes)
     try:
         file = os.open(answer.file.path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
@@ -137,7 +138,8 @@ def _read_at_once(answer: Answer) -> bytes | None:
         return None
     finally:
         os.close(file)
-    return bytes(content) if whole else None
+    steps = range(0, len(content), STEP_BYTES)
+    return [bytes(content[start : start + STEP_BYTES]) for start in steps] if whole else None
 
 
 def _look(path: str) -> Look | None:

@@ -1,6 +1,8 @@
 """Answers whose bytes are handed to the server at once, as far as there is memory for them."""
 
 import os
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Lock
 
@@ -15,14 +17,23 @@ MAX_STREAMED_BYTES = 24 * 1024**2
 SHARE = 4
 """One of them may have this part of it at most."""
 STEP_BYTES = 256 * 1024
+"""What is handed over at a time; the last such step of an answer does not count."""
+ASK_AGAIN_S = 0.01
+LONGEST_S = 5.0
+"""When an answer is asked whether more is wanted: this long after it began, and after twice as long
+each time, so that one whose reader takes nothing is not asked often."""
+QUESTION_BYTES = 64
+"""What a question takes in Granian until its answer is read to its end; 40 were measured."""
 
 
 class Stream:
     """An answer under way."""
 
-    def __init__(self, transport: Transport, size_bytes: int) -> None:
+    def __init__(self, transport: Transport, size_bytes: int, now_s: float) -> None:
         self._transport: Transport | None = transport
-        self.size_bytes = size_bytes
+        self.held_bytes = size_bytes
+        self._pause_s = ASK_AGAIN_S
+        self._ask_at_s = now_s + ASK_AGAIN_S
 
     def send(self, content: bytes) -> None:
         """Hand bytes over, at once.
@@ -30,14 +41,20 @@ class Stream:
         Raises ProtocolClosed when nothing more is wanted: the connection ended, or the kernel has
         all of the answer but what the server may keep ready for it (see http.ConnectionLimits).
         """
-        if self._transport is None:
+        transport = self._transport  # Another thread may drop it meanwhile.
+        if transport is None:
             raise ProtocolClosed
         with suppress(StopIteration):
-            next(iter(self._transport.send_bytes(content).__await__()))
+            next(iter(transport.send_bytes(content).__await__()))
             raise RuntimeError("the server takes its time for what it used to take at once")
 
-    def is_wanted(self) -> bool:
-        """Tell whether bytes that were handed over are still kept, or more may come."""
+    def may_hold(self, now_s: float) -> bool:
+        """Tell whether bytes that were handed over may still be kept, or more may come."""
+        if now_s < self._ask_at_s:
+            return True
+        self._pause_s = min(2 * self._pause_s, LONGEST_S)
+        self._ask_at_s = now_s + self._pause_s
+        self.held_bytes += QUESTION_BYTES
         try:
             self.send(b"")
         except ProtocolClosed:
@@ -89,8 +106,11 @@ class Streams:
     ASGI and WSGI only) but says of each whether it still wants any: who does not has sent them.
     """
 
-    def __init__(self, max_bytes: int = MAX_STREAMED_BYTES) -> None:
+    def __init__(
+        self, max_bytes: int = MAX_STREAMED_BYTES, *, now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._max_bytes = max_bytes
+        self._now = now
         self._under_way: list[Stream] = []
         self._total_bytes = 0
         self._lock = Lock()
@@ -99,18 +119,23 @@ class Streams:
         self, proto: HTTPProtocol, status: int, fields: Fields, size_bytes: int
     ) -> Stream | None:
         """Begin an answer with a body of that size, on any thread; None when memory is short."""
-        if size_bytes > self._max_bytes // SHARE:
+        if not self.has_share(size_bytes):
             return None
         with self._lock:
+            now_s = self._now()
             if self._total_bytes + size_bytes > self._max_bytes:
-                self._forget_sent()
+                self._forget_sent(now_s)
                 if self._total_bytes + size_bytes > self._max_bytes:
                     return None
-            stream = Stream(proto.response_stream(status, fields), size_bytes)
+            stream = Stream(proto.response_stream(status, fields), size_bytes, now_s)
             self._under_way.append(stream)
             self._total_bytes += size_bytes
             return stream
 
-    def _forget_sent(self) -> None:
-        self._under_way = [stream for stream in self._under_way if stream.is_wanted()]
-        self._total_bytes = sum(stream.size_bytes for stream in self._under_way)
+    def has_share(self, size_bytes: int) -> bool:
+        """Tell whether a body is small enough to be sent from memory."""
+        return size_bytes <= self._max_bytes // SHARE
+
+    def _forget_sent(self, now_s: float) -> None:
+        self._under_way = [stream for stream in self._under_way if stream.may_hold(now_s)]
+        self._total_bytes = sum(stream.held_bytes for stream in self._under_way)

@@ -16,6 +16,9 @@ the pictures of its time."""
 AUDIO_SETTLES_S = 0.35
 """How long before the first sample audio is read where each stream is sought by itself: two frames
 of HE-AAC at 22.05 kHz take 0.19 s."""
+PICTURES_BEGIN_S = 2.5
+"""Sound before this time is read from the start: FFmpeg seeks by the pictures, so that what comes
+before the first of them is not found otherwise."""
 SOUGHT_BY_STREAM = ("mov",)
 """Demuxers that seek to the keyframe of the pictures, and in the sound to the same time."""
 SHORT_WORK = 1.5
@@ -130,13 +133,17 @@ def _is_shared(task: EncodeChunk) -> bool:
     """
     if not task.video or task.audio_rendition is None:
         return False
-    from_start = max(_audio_seek_s(task), filters.video_start_s(task)) <= 0
-    return from_start or forced_demuxer(task.source) in SOUGHT_BY_STREAM
+    if _audio_seek_s(task) <= 0:
+        return filters.video_start_s(task) <= 0
+    return forced_demuxer(task.source) in SOUGHT_BY_STREAM
 
 
 def _audio_seek_s(task: EncodeChunk) -> float:
-    """Return where sound is read from, in seconds; not above 0: from the start."""
-    return filters.audio_start_s(task) - max(AUDIO_SEEK_MARGIN_S, task.source.preroll_s)
+    """Return where sound is read from, in seconds; 0: from the start."""
+    start_s = filters.audio_start_s(task)
+    if start_s < PICTURES_BEGIN_S:
+        return 0.0
+    return start_s - max(AUDIO_SEEK_MARGIN_S, task.source.preroll_s)
 
 
 def _video_output(task: EncodeChunk, output: VideoOutput, pad: str, machine: Machine) -> list[str]:

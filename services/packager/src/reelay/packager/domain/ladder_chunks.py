@@ -26,8 +26,8 @@ SHARES = 2
 chunk was easy, takes one more. One that is alone makes it in one piece."""
 MOST_S = 64.0
 MOST_COST = 140.0
-"""Most of a chunk that is longer than that, in seconds of film and of 1080p encoding: 64 s of a
-1080p ladder, so that other packages get their turn and a slow encoder keeps its time limit."""
+"""Most of a chunk that is longer than the least, in seconds of film and of 1080p encoding: 64 s of
+a 1080p ladder, so that other packages get their turn and a slow encoder keeps its time limit."""
 LOST_S = 3.0
 """Seconds that are decoded for nothing at the start of a chunk, on average."""
 

@@ -10,8 +10,9 @@ from reelay.upload.domain.parts import PartBuffer, Spool
 RECEIVING_PARTS = 2
 """So many parts are collected in memory: a fast sender needs two, one being stored, one coming.
 All others are collected in spools."""
-CROWD_PARTS = 8
-"""With more than this being collected nobody is fast, and all of them are spooled."""
+CROWD_PARTS = 32
+"""With more than this lent, being collected or stored, all new ones are spooled: two in memory are
+no help to so many, and cost as much as the requests themselves."""
 STORING_PARTS = 1
 """So many spooled parts are read back at a time, to be stored; others wait for their turn."""
 
@@ -62,13 +63,13 @@ class PartMemory:
         self._storing = Rooms(storing_parts)
         self._turns = asyncio.Semaphore(storing_parts)
         self._unclean: set[int] = set()
-        self._collecting = 0
+        self._lent = 0
         self.storing = 0
         """Number of spooled parts that are in memory now."""
 
     def lend(self) -> PartBuffer:
         """Return an empty buffer, in memory as long as there is some; to be given back."""
-        self._collecting += 1
+        self._lent += 1
         if self._crowded:
             self._receiving.release()
             return PartBuffer(self._open_spool())
@@ -78,7 +79,7 @@ class PartMemory:
         """Drop a buffer's bytes."""
         buffer.close()
         crowded = self._crowded
-        self._collecting -= 1
+        self._lent -= 1
         if buffer.memory is not None:
             clean = id(buffer.memory) not in self._unclean
             self._unclean.discard(id(buffer.memory))
@@ -86,7 +87,7 @@ class PartMemory:
 
     @property
     def _crowded(self) -> bool:
-        return self._collecting > CROWD_PARTS
+        return self._lent > CROWD_PARTS
 
     @asynccontextmanager
     async def loaded(self, buffer: PartBuffer) -> AsyncIterator[memoryview]:
