@@ -30,8 +30,12 @@ def run_site(tmp_path: Path) -> Any:
         store_url: str = f"file://{tmp_path}/store", **settings: Any
     ) -> AsyncIterator[Site]:
         with started(tmp_path, store_url, **settings) as program:
-            async with visited(program, store_url) as site:
-                yield site
+            try:
+                async with visited(program, store_url) as site:
+                    yield site
+            finally:
+                # It may wait for its store, which may be a gate on this loop.
+                await asyncio.to_thread(program.stop)
 
     return run
 
