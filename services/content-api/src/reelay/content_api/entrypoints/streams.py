@@ -18,10 +18,11 @@ SHARE = 4
 """One of them may have this part of it at most."""
 STEP_BYTES = 256 * 1024
 """What is handed over at a time; the last such step of an answer does not count."""
-ASK_AGAIN_S = 0.01
+ASK_AGAIN_S = 0.002
+GROWTH = 1.5
 LONGEST_S = 5.0
-"""When an answer is asked whether more is wanted: this long after it began, and after twice as long
-each time, so that one whose reader takes nothing is not asked often."""
+"""When an answer is asked whether more is wanted: this long after it began, and after longer each
+time, so that one whose reader takes nothing is not asked often."""
 QUESTION_BYTES = 64
 """What a question takes in Granian until its answer is read to its end; 40 were measured."""
 
@@ -52,7 +53,7 @@ class Stream:
         """Tell whether bytes that were handed over may still be kept, or more may come."""
         if now_s < self._ask_at_s:
             return True
-        self._pause_s = min(2 * self._pause_s, LONGEST_S)
+        self._pause_s = min(GROWTH * self._pause_s, LONGEST_S)
         self._ask_at_s = now_s + self._pause_s
         self.held_bytes += QUESTION_BYTES
         try:
