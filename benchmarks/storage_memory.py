@@ -4,6 +4,7 @@ import asyncio
 import subprocess
 import sys
 import tempfile
+from contextlib import aclosing
 from pathlib import Path
 
 from benchmarks.machine import Figure
@@ -76,10 +77,15 @@ async def move(store: ObjectStore, place: Path, way: str, size_bytes: int) -> No
         assert read == size_bytes
 
 
+async def _move_and_close(store: ObjectStore, place: Path, way: str, size_bytes: int) -> None:
+    async with aclosing(store):
+        await move(store, place, way, size_bytes)
+
+
 def main() -> None:
     """Move one object, and print the most memory that this process ever had, in bytes."""
     url, place, way, size_bytes = sys.argv[1:]
-    asyncio.run(move(open_store(url), Path(place), way, int(size_bytes)))
+    asyncio.run(_move_and_close(open_store(url), Path(place), way, int(size_bytes)))
     # Not ru_maxrss, which begins with the memory of the process that started this one.
     lines = Path("/proc/self/status").read_text().splitlines()
     print(next(int(line.split()[1]) * 1024 for line in lines if line.startswith("VmHWM")))

@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import aclosing, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -112,5 +112,8 @@ def started(directory: Path, store_url: str, **settings: Any) -> Iterator[Progra
 async def visited(program: Program, store_url: str) -> AsyncIterator[Site]:
     """Give a client of a running content API."""
     limits = httpx.Limits(max_connections=400)
-    async with httpx.AsyncClient(base_url=program.url, timeout=30, limits=limits) as client:
-        yield Site(program, open_store(store_url), client)
+    async with (
+        httpx.AsyncClient(base_url=program.url, timeout=30, limits=limits) as client,
+        aclosing(open_store(store_url)) as store,
+    ):
+        yield Site(program, store, client)

@@ -109,6 +109,19 @@ async def test_store_that_breaks_off_is_asked_for_the_rest(far: Any, gate: Gate)
     assert gate.gets(SEGMENT) == 2
 
 
+async def test_service_stops_while_its_store_is_silent(far: Any, gate: Gate) -> None:
+    async with far.client.stream("GET", f"{far.prefix}/{SEGMENT}") as answer:
+        blocks = answer.aiter_raw(1000)
+        await anext(blocks)
+        began_at = asyncio.get_running_loop().time()
+        await asyncio.to_thread(far.program.stop)
+        # A store may be silent for a minute before a read of it is given up.
+        assert asyncio.get_running_loop().time() - began_at < 20
+        with pytest.raises(httpx.NetworkError):
+            async for _ in blocks:
+                pass
+
+
 async def test_store_that_stays_away_breaks_the_answer_off_and_is_asked_again(
     far: Any, gate: Gate
 ) -> None:

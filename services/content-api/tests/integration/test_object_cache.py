@@ -163,3 +163,16 @@ async def test_cache_that_cannot_be_written_is_an_outage(
         await content(cache, "a")
     (folder / "unfinished").mkdir()
     assert await content(cache, "a") == b"x"
+
+
+async def test_fetch_that_ends_before_its_first_step_is_heard_of(
+    machine: Machine, remote: RemoteStore
+) -> None:
+    cache, data = machine.start(), await remote.put_large("1.m4s")
+    asking = asyncio.create_task(cache.find(key("1.m4s")))
+    await asyncio.sleep(0)  # It asks; the fetch is to begin in the loop's next turn.
+    cache.forget("ab" * 32)
+    async with asyncio.timeout(10):
+        with pytest.raises(StoreUnavailableError):
+            await asking
+        assert await content(cache, "1.m4s") == data

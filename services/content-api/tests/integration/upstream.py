@@ -24,7 +24,7 @@ class Gate:
     breaks_off: bool = False
     """Whether the next connection ends at `allowed_bytes`."""
     stays_down: bool = False
-    """Whether none is taken from then on."""
+    """Whether none is taken, or serves another request, from then on."""
     _down_now: bool = False
 
     def gets(self, path: str) -> int:
@@ -59,7 +59,7 @@ class Gate:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
     ) -> None:
-        while block := await reader.read(65536):
+        while (block := await reader.read(65536)) and not self._down_now:
             connection.sent = 0
             self.requests += [line for line in block.split(b"\r\n") if line.endswith(b" HTTP/1.1")]
             writer.write(block)

@@ -1,6 +1,7 @@
 """What the packager's integration tests share."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
@@ -40,7 +41,8 @@ async def any_house(
 ) -> AsyncIterator[House]:
     """The parts, on each kind of store."""
     database = Database(database_url)
-    yield build_house(database, messaging, open_store(any_store_url))
+    async with aclosing(open_store(any_store_url)) as store:
+        yield build_house(database, messaging, store)
     await database.close()
 
 

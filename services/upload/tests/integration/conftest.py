@@ -4,6 +4,7 @@ import asyncio
 import os
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -174,10 +175,12 @@ def service(replica: Callable[[], Program]) -> Program:
 @pytest.fixture
 async def system(service: Program, store_url: str, messaging: Messaging) -> AsyncIterator[System]:
     await messaging.start()
-    store = open_store(store_url)
     signer = TokenSigner(TokenSigner.new_private_key())
-    await signer.publish_key(store)
-    async with httpx.AsyncClient(base_url=service.url, timeout=30) as http:
+    async with (
+        aclosing(open_store(store_url)) as store,
+        httpx.AsyncClient(base_url=service.url, timeout=30) as http,
+    ):
+        await signer.publish_key(store)
         client = TusClient(http, signer.sign("ada", {"upload"}))
         running = System(service, store, store_url, signer, messaging, client)
         await running.ready()

@@ -1,7 +1,8 @@
 """The stores that the contract is held against."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 from uuid import uuid4
 
@@ -22,15 +23,30 @@ def seaweedfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
         yield program
 
 
+Closing = Callable[[ObjectStore], ObjectStore]
+
+
+@pytest.fixture
+async def closing() -> AsyncIterator[Closing]:
+    """Takes a store to be closed after the test, and returns it."""
+    async with AsyncExitStack() as stack:
+
+        def close_later(store: ObjectStore) -> ObjectStore:
+            stack.push_async_callback(store.aclose)
+            return store
+
+        yield close_later
+
+
 @pytest.fixture(
     params=["filesystem", "s3", *OTHERS],
     ids=["filesystem", "s3", *(f"other-{n}" for n, _ in enumerate(OTHERS))],
 )
-def any_store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
+def any_store(request: pytest.FixtureRequest, tmp_path: Path, closing: Closing) -> ObjectStore:
     """Each adapter in turn, empty."""
     if request.param == "filesystem":
         return open_store((tmp_path / "store").as_uri())
     if request.param == "s3":
-        return open_store(fresh_bucket_url(request.getfixturevalue("seaweedfs")))
+        return closing(open_store(fresh_bucket_url(request.getfixturevalue("seaweedfs"))))
     server, _, options = request.param.partition("?")
-    return open_store(f"{server}/reelay-test-{uuid4().hex}?{options}".rstrip("?"))
+    return closing(open_store(f"{server}/reelay-test-{uuid4().hex}?{options}".rstrip("?")))

@@ -13,6 +13,7 @@ from reelay.common.storage.s3 import S3ObjectStore
 from reelay.common.testing.s3 import ACCESS_KEY, SECRET_KEY, fresh_bucket_url
 from reelay.common.testing.servers import Program
 
+from .conftest import Closing
 from .reading import FULL_PART
 
 pytestmark = pytest.mark.integration
@@ -99,12 +100,14 @@ class Proxy:
             await writer.drain()
 
 
-async def test_reading_goes_on_where_a_broken_connection_left_off(seaweedfs: Program) -> None:
+async def test_reading_goes_on_where_a_broken_connection_left_off(
+    seaweedfs: Program, closing: Closing
+) -> None:
     url = fresh_bucket_url(seaweedfs)
     await open_store(url).put("k", FULL_PART)
     proxy = Proxy(seaweedfs.port)
     async with server(proxy.serve) as port:
-        store = store_at(port, urlsplit(url).path.strip("/"))
+        store = closing(store_at(port, urlsplit(url).path.strip("/")))
         proxy.cuts, proxy.cut_after_bytes = 3, 1_000_000
         assert await read_all(store, "k") == FULL_PART
         assert proxy.cuts == 0
@@ -116,7 +119,7 @@ async def test_reading_goes_on_where_a_broken_connection_left_off(seaweedfs: Pro
 
 
 async def test_way_that_breaks_again_and_again_makes_the_store_unavailable(
-    seaweedfs: Program,
+    seaweedfs: Program, closing: Closing
 ) -> None:
     url = fresh_bucket_url(seaweedfs)
     await open_store(url).put("k", FULL_PART)
@@ -124,32 +127,98 @@ async def test_way_that_breaks_again_and_again_makes_the_store_unavailable(
     proxy.cuts, proxy.cut_after_bytes = 1_000, 2_000
     async with server(proxy.serve) as port:
         with pytest.raises(StoreUnavailableError):
-            await read_all(store_at(port, urlsplit(url).path.strip("/")), "k")
+            await read_all(closing(store_at(port, urlsplit(url).path.strip("/"))), "k")
 
 
-async def test_server_that_never_answers_is_given_up(seaweedfs: Program) -> None:
+async def test_server_that_never_answers_is_given_up(seaweedfs: Program, closing: Closing) -> None:
     async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
         while await reader.read(65_536):
             pass
 
     async with server(say_nothing) as port, asyncio.timeout(60):
-        store = store_at(port, read_timeout_s=0.2)
+        store = closing(store_at(port, read_timeout_s=0.2))
         for call in (store.head("k"), store.put("k", b"x"), read_all(store, "k"), store.check()):
             with pytest.raises(StoreUnavailableError):
                 await call
 
 
-async def test_server_that_fails_twice_is_asked_a_third_time() -> None:
+async def test_read_of_a_silent_server_can_be_given_up_at_once(closing: Closing) -> None:
+    asked = asyncio.Event()
+
+    async def say_nothing(reader: asyncio.StreamReader, _: asyncio.StreamWriter) -> None:
+        while await reader.read(65_536):
+            asked.set()
+
+    async with server(say_nothing) as port, asyncio.timeout(20):
+        reading = asyncio.create_task(read_all(closing(store_at(port, read_timeout_s=60)), "k"))
+        await asked.wait()
+        reading.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await reading
+
+
+@pytest.mark.parametrize("start", [0, 5])
+async def test_first_bytes_are_given_before_more_arrive(closing: Closing, start: int) -> None:
+    answers = Answers(b"HTTP/1.1 206 Partial Content\r\ncontent-length: 900000\r\n\r\nabc")
+    async with server(answers.serve) as port, asyncio.timeout(20):
+        blocks = closing(store_at(port)).read("k", start, start + 900_000)
+        assert await anext(blocks) == b"abc"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"404 Not Found\r\ncontent-length: 9\r\n\r\nno ingress",
+        b"200 OK\r\ncontent-length: 9\r\n\r\nfrom zero",
+        b"206 Partial Content\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nbad\r\n",
+        b"206 Partial Content\r\ncontent-length: 9\r\n\r\nshort",
+        b"301 Moved Permanently\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
+    ],
+    ids=["another-server's-404", "range-ignored", "bad-chunk", "ended-early", "redirect"],
+)
+async def test_answer_that_is_no_object_store_s_makes_it_unavailable(
+    closing: Closing, answer: bytes
+) -> None:
+    async with server(Answers(b"HTTP/1.1 " + answer).serve) as port, asyncio.timeout(30):
+        blocks = closing(store_at(port, read_timeout_s=0.2)).read("k", 5)
+        with pytest.raises(StoreUnavailableError):
+            assert b"".join([block async for block in blocks]) == b""
+
+
+async def test_closed_store_is_not_read(closing: Closing) -> None:
+    store = closing(store_at(1))
+    await store.aclose()
+    with pytest.raises(StoreUnavailableError, match="closed"):
+        await read_all(store, "k")
+
+
+async def test_reads_are_tried_again_and_left_alone_as_all_requests_are(closing: Closing) -> None:
+    answers = Answers(FAILING, FAILING, FOUND + b"x", FAILING)
+    async with server(answers.serve) as port:
+        store = closing(store_at(port))
+        assert await read_all(store, "k") == b"x"
+        assert answers.asked == 3
+        calls = (read_all(store, "k") for _ in range(THRESHOLD))
+        results = await asyncio.gather(*calls, return_exceptions=True)
+        assert [type(result) for result in results] == [StoreUnavailableError] * THRESHOLD
+        before = answers.asked
+        for call in (read_all(store, "k"), store.head("k")):
+            with pytest.raises(StoreUnavailableError, match="left alone"):
+                await call
+        assert answers.asked == before
+
+
+async def test_server_that_fails_twice_is_asked_a_third_time(closing: Closing) -> None:
     answers = Answers(FAILING, FAILING, FOUND)
     async with server(answers.serve) as port:
-        assert (await store_at(port).head("k")).size_bytes == 1
+        assert (await closing(store_at(port)).head("k")).size_bytes == 1
     assert answers.asked == 3
 
 
-async def test_failing_server_is_left_alone_for_a_while() -> None:
+async def test_failing_server_is_left_alone_for_a_while(closing: Closing) -> None:
     answers = Answers(FAILING)
     async with server(answers.serve) as port:
-        store = store_at(port)
+        store = closing(store_at(port))
         calls = (store.head("k") for _ in range(THRESHOLD))
         results = await asyncio.gather(*calls, return_exceptions=True)
         assert [type(result) for result in results] == [StoreUnavailableError] * THRESHOLD

@@ -26,18 +26,22 @@ from reelay.common.testing.s3 import (
 )
 from reelay.common.testing.servers import Program
 
+from .conftest import Closing
+
 pytestmark = pytest.mark.integration
 
 
 async def test_file_above_the_single_put_limit_is_sent_in_parts(
-    seaweedfs: Program, tmp_path: Path
+    seaweedfs: Program, tmp_path: Path, closing: Closing
 ) -> None:
-    store = S3ObjectStore(
-        f"127.0.0.1:{seaweedfs.port}",
-        urlsplit(fresh_bucket_url(seaweedfs)).path.strip("/"),
-        ACCESS_KEY,
-        SECRET_KEY,
-        single_put_max_bytes=9_000_000,
+    store = closing(
+        S3ObjectStore(
+            f"127.0.0.1:{seaweedfs.port}",
+            urlsplit(fresh_bucket_url(seaweedfs)).path.strip("/"),
+            ACCESS_KEY,
+            SECRET_KEY,
+            single_put_max_bytes=9_000_000,
+        )
     )
     source = tmp_path / "source"
     source.write_bytes(bytes(range(250)) * 40_000)
@@ -47,8 +51,8 @@ async def test_file_above_the_single_put_limit_is_sent_in_parts(
     assert await store.sweep(-60) == 0
 
 
-async def test_check_makes_the_bucket(seaweedfs: Program) -> None:
-    store = open_store(fresh_bucket_url(seaweedfs))
+async def test_check_makes_the_bucket(seaweedfs: Program, closing: Closing) -> None:
+    store = closing(open_store(fresh_bucket_url(seaweedfs)))
     with pytest.raises(ObjectMissingError):
         await store.head("k")
     with pytest.raises(ObjectMissingError):
@@ -57,18 +61,20 @@ async def test_check_makes_the_bucket(seaweedfs: Program) -> None:
     await store.check()
 
 
-async def test_wrong_secret_makes_the_store_unavailable(seaweedfs: Program) -> None:
-    store = open_store(fresh_bucket_url(seaweedfs).replace(SECRET_KEY, "wrong"))
+async def test_wrong_secret_makes_the_store_unavailable(
+    seaweedfs: Program, closing: Closing
+) -> None:
+    store = closing(open_store(fresh_bucket_url(seaweedfs).replace(SECRET_KEY, "wrong")))
     for call in (store.check(), store.put("k", b"x"), store.head("k"), read_all(store, "k")):
         with pytest.raises(StoreUnavailableError):
             await call
 
 
 async def test_server_that_is_gone_makes_the_store_unavailable_and_its_return_cures_it(
-    tmp_path: Path,
+    tmp_path: Path, closing: Closing
 ) -> None:
     with seaweedfs_server(tmp_path) as program:
-        store = open_store(fresh_bucket_url(program))
+        store = closing(open_store(fresh_bucket_url(program)))
         await store.put("k", b"bytes")
         program.kill()
         calls = (store.put("l", b"x"), store.head("k"), read_all(store, "k"), store.check())
@@ -84,9 +90,12 @@ async def test_server_that_is_gone_makes_the_store_unavailable_and_its_return_cu
                     await asyncio.sleep(0.2)
 
 
-async def test_two_servers_run_side_by_side(seaweedfs: Program, tmp_path: Path) -> None:
+async def test_two_servers_run_side_by_side(
+    seaweedfs: Program, tmp_path: Path, closing: Closing
+) -> None:
     with start_seaweedfs(tmp_path) as url:
-        other, shared = open_store(url), open_store(fresh_bucket_url(seaweedfs))
+        other = closing(open_store(url))
+        shared = closing(open_store(fresh_bucket_url(seaweedfs)))
         await other.put("k", b"other")
         await shared.put("k", b"shared")
         assert await read_all(other, "k") == b"other"
@@ -121,10 +130,10 @@ async def test_links_are_signed_for_the_address_that_clients_know(seaweedfs: Pro
 
 
 async def test_attempts_begun_without_the_algorithm_refuse_digests_and_others_need_them(
-    seaweedfs: Program,
+    seaweedfs: Program, closing: Closing
 ) -> None:
     """Why attempts say how their parts will come; AWS does the same."""
-    store = open_store(fresh_bucket_url(seaweedfs))
+    store = closing(open_store(fresh_bucket_url(seaweedfs)))
     assert isinstance(store, S3ObjectStore)
     await store.check()
     data = b"bytes"

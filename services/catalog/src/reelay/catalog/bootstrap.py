@@ -39,6 +39,7 @@ async def main(settings: Settings) -> None:
         database = Database(settings.database_url)
         stack.push_async_callback(database.close)
         store = open_store(settings.store_url)
+        stack.push_async_callback(store.aclose)
         signer, verifier = await open_accounts(settings, database, store)
         messaging = Messaging(settings.nats_url, "catalog")
         outbox, hub = Outbox(database, messaging), Hub(database)

@@ -44,8 +44,8 @@ MAX_FEEDS = 12
 """Answers from objects under way at a time. Each may keep one of the server's file threads waiting
 for the store, so some are always left for files (see http.ConnectionLimits)."""
 SWITCH_S = 0.0005
-"""How long a thread that talks to the store may keep the interpreter while requests wait for it;
-Python's 5 ms are longer than a whole fetch."""
+"""How long a thread that writes, hashes or reads a request may keep the interpreter while others
+wait for it; Python's 5 ms are longer than a whole fetch."""
 
 
 async def main(settings: ContentApiSettings) -> None:
@@ -53,6 +53,7 @@ async def main(settings: ContentApiSettings) -> None:
     sys.setswitchinterval(SWITCH_S)
     async with AsyncExitStack() as stack:
         store = open_store(settings.store_url)
+        stack.push_async_callback(store.aclose)
         folder = CacheFolder(settings.cache_dir, settings.store_url)
         stack.callback(folder.close)
         messaging = Messaging(settings.nats_url, "content-api")

@@ -33,6 +33,7 @@ async def main(settings: EncoderSettings) -> None:
     listen(messaging, abilities.providers, transcoder, store)
     app = http.create_app(SERVICE, {"broker": messaging.check, "store": store.check})
     async with AsyncExitStack() as stack:
+        stack.push_async_callback(store.aclose)
         await sources.start()
         stack.push_async_callback(sources.stop)
         stack.push_async_callback(messaging.stop)

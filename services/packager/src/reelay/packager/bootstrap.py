@@ -70,6 +70,7 @@ async def main(settings: PackagerSettings) -> None:
     app.include_router(upkeep_router("/api/v1/packages", verify_header, collecting, verifying))
     async with AsyncExitStack() as stack:
         stack.push_async_callback(database.close)
+        stack.push_async_callback(store.aclose)
         await sources.start()
         stack.push_async_callback(sources.stop)
         await messaging.start()

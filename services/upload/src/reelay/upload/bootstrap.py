@@ -70,6 +70,7 @@ async def main(settings: UploadSettings) -> None:
         database = Database(settings.database_url)
         stack.push_async_callback(database.close)
         store = open_store(settings.store_url)
+        stack.push_async_callback(store.aclose)
         messaging = Messaging(settings.nats_url, SERVICE)
         outbox = Outbox(database, messaging)
         holding = PostgresHolding(settings.database_url)

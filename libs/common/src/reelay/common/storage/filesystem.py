@@ -165,6 +165,9 @@ class FilesystemObjectStore:
         """See ObjectStore."""
         await self._calls.run(self._check)
 
+    async def aclose(self) -> None:
+        """See ObjectStore."""
+
     def _load_secret(self) -> bytes:
         with store_errors():
             return load_secret(self._root)

@@ -263,6 +263,13 @@ class ObjectStore(Protocol):
         """Return when the store can be used; raise StoreUnavailableError otherwise."""
         ...
 
+    async def aclose(self) -> None:
+        """Give back what is held for reading, which is over: what is read afterwards may fail.
+
+        Reads, and this, belong to one event loop.
+        """
+        ...
+
 
 async def read_all(store: ObjectStore, key: str) -> bytes:
     """Return a whole small object; raise ObjectMissingError when there is none."""

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -25,11 +25,12 @@ from reelay.common.storage.port import (
 from reelay.common.storage.s3_listing import parts_of, scan_bucket
 from reelay.common.storage.s3_objects import SINGLE_PUT_MAX_BYTES, BucketObjects
 from reelay.common.storage.s3_presign import Signer
-from reelay.common.storage.s3_reading import read_range
+from reelay.common.storage.s3_reading import Reader
 from reelay.common.storage.s3_requests import (
     READ_TIMEOUT_S,
     Bucket,
     Connections,
+    Guard,
     s3_errors,
 )
 
@@ -62,7 +63,8 @@ class S3ObjectStore:
 
         Links are signed for `public_url` (`https://host:port`) where clients know another address.
         """
-        connections = Connections(CONNECTIONS, read_timeout_s)
+        guard = Guard()
+        connections = Connections(CONNECTIONS, read_timeout_s, guard)
         client = Minio(
             endpoint,
             access_key,
@@ -74,6 +76,11 @@ class S3ObjectStore:
         self._bucket = Bucket(client, connections, bucket)
         known_as, with_tls = (endpoint, tls) if public_url is None else _address(public_url)
         self._signer = Signer(known_as, access_key, secret_key, region, with_tls)
+        # minio tells where the bucket is: in the path, or at AWS in the server's name.
+        place = urlsplit(client.get_presigned_url("GET", bucket, "k"))
+        reached_as = Signer(place.netloc, access_key, secret_key, region, tls)
+        folder = place.path.removesuffix("/k")
+        self._reader = Reader(reached_as, folder, guard, read_timeout_s)
         self._objects = BucketObjects(self._bucket, single_put_max_bytes)
         self._calls = BlockingCalls("s3-store", THREADS)
 
@@ -85,12 +92,14 @@ class S3ObjectStore:
     async def head(self, key: str) -> ObjectInfo:
         """See ObjectStore."""
         check_key(key)
-        return await self._calls.run(self._objects.head, key)
+        return await self._reader.head(key)
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See ObjectStore."""
         check_key(key)
-        return self._calls.stream(self._blocks(key, start, end))
+        if end is not None and end <= start:
+            return self._nothing(key)
+        return self._reader.read(key, start, end)
 
     async def delete(self, key: str) -> None:
         """See ObjectStore."""
@@ -186,11 +195,14 @@ class S3ObjectStore:
         with s3_errors():
             await self._calls.run(self._bucket.make)
 
-    def _blocks(self, key: str, start: int, end: int | None) -> Generator[bytes]:
-        if end is not None and end <= start:
-            self._objects.head(key)
-            return
-        yield from read_range(self._bucket, key, start, end)
+    async def aclose(self) -> None:
+        """See ObjectStore."""
+        await self._reader.aclose()
+
+    async def _nothing(self, key: str) -> AsyncIterator[bytes]:
+        await self.head(key)
+        return
+        yield b""
 
 
 def _address(url: str) -> tuple[str, bool]:

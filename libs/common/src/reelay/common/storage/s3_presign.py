@@ -9,6 +9,7 @@ import hmac
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from urllib.parse import quote
 
 ALGORITHM = "AWS4-HMAC-SHA256"
@@ -38,7 +39,8 @@ class Signer:
     ) -> str:
         """Return the URL of a request whose `headers` must be sent as they are."""
         now = now or datetime.now(UTC)
-        day, moment = f"{now:%Y%m%d}", f"{now:%Y%m%dT%H%M%SZ}"
+        moment = f"{now:%Y%m%dT%H%M%SZ}"
+        day = moment[:8]
         scope = f"{day}/{self.region}/s3/aws4_request"
         signed = {"host": self.endpoint, **{name.lower(): text for name, text in headers.items()}}
         names = ";".join(sorted(signed))
@@ -55,16 +57,20 @@ class Signer:
         request = "\n".join([method, path, encoded, lines, names, "UNSIGNED-PAYLOAD"])
         digest = hashlib.sha256(request.encode()).hexdigest()
         text = "\n".join([ALGORITHM, moment, scope, digest])
-        signature = hmac.new(self._key(day), text.encode(), "sha256").hexdigest()
+        key = _signing_key(self.secret_key, day, self.region)
+        signature = hmac.digest(key, text.encode(), "sha256").hex()
         scheme = "https" if self.tls else "http"
         return f"{scheme}://{self.endpoint}{path}?{encoded}&X-Amz-Signature={signature}"
 
-    def _key(self, day: str) -> bytes:
-        key = f"AWS4{self.secret_key}".encode()
-        for word in (day, self.region, "s3", "aws4_request"):
-            key = hmac.new(key, word.encode(), "sha256").digest()
-        return key
+
+@lru_cache(maxsize=16)
+def _signing_key(secret_key: str, day: str, region: str) -> bytes:
+    key = f"AWS4{secret_key}".encode()
+    for word in (day, region, "s3", "aws4_request"):
+        key = hmac.digest(key, word.encode(), "sha256")
+    return key
 
 
+@lru_cache(maxsize=256)
 def _encode(text: str) -> str:
     return quote(text, safe="-_.~")

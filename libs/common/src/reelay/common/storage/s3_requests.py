@@ -5,9 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from html import escape
+from http import HTTPStatus
 from itertools import zip_longest
 from typing import IO, Any
 
+import aiohttp
 import structlog
 import urllib3
 from minio import Minio
@@ -32,6 +34,8 @@ READ_TIMEOUT_S = 60.0
 PRESIGNED_FOR = timedelta(minutes=15)
 OCTETS = "application/octet-stream"
 SEND_BYTES = 256 * 1024
+RETRIED = (429, 500, 502, 503, 504)
+"""Statuses after which the same request may have another answer."""
 
 log = structlog.get_logger()
 
@@ -56,15 +60,43 @@ class CircuitOpenError(HTTPError):
     """The server failed several times in a row and is left alone for some seconds."""
 
 
-class Connections(urllib3.PoolManager):
-    """Connections to one server, behind a circuit breaker.
+class Guard:
+    """Stands before one server, and lets nobody pass for a while after failures in a row.
 
-    Idempotent requests are tried again after growing, jittered waits; POST (which begins and
-    completes multipart uploads) only when it was never sent. An answer of 5xx after all tries is a
-    failure as no answer is; every other answer shows that the server works.
+    An answer of 5xx after all tries is a failure as no answer is; every other answer shows that
+    the server works.
     """
 
-    def __init__(self, connections: int, read_timeout_s: float) -> None:
+    def __init__(self) -> None:
+        self._breaker = CircuitBreaker()
+
+    def enter(self) -> None:
+        """Raise CircuitOpenError while the server is left alone; else tell the outcome later."""
+        if not self._breaker.lets_pass():
+            raise CircuitOpenError("it failed several times in a row and is left alone for now")
+
+    def answered(self, status: int) -> None:
+        """Note an answer."""
+        if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            self.failed(f"status {status}")
+        else:
+            self._breaker.succeeded()
+
+    def failed(self, reason: str) -> None:
+        """Note that there was no answer."""
+        if self._breaker.failed():
+            metrics.STORE_CIRCUIT_OPENED.inc()
+            log.warning("object store is left alone for now", reason=reason[:300])
+
+
+class Connections(urllib3.PoolManager):
+    """Connections to one server, behind a guard.
+
+    Idempotent requests are tried again after growing, jittered waits; POST (which begins and
+    completes multipart uploads) only when it was never sent.
+    """
+
+    def __init__(self, connections: int, read_timeout_s: float, guard: Guard) -> None:
         super().__init__(
             maxsize=connections,
             blocksize=SEND_BYTES,
@@ -74,33 +106,24 @@ class Connections(urllib3.PoolManager):
                 backoff_factor=0.2,
                 backoff_jitter=0.2,
                 backoff_max=5,
-                status_forcelist=[500, 502, 503, 504],
+                status_forcelist=RETRIED,
                 raise_on_status=False,
             ),
         )
-        self.breaker = CircuitBreaker()
+        self._guard = guard
 
     def urlopen(  # type: ignore[override]  # the base has overloads that differ in nothing we use
         self, method: str, url: str, redirect: bool = True, **options: Any
     ) -> BaseHTTPResponse:
         """Make a request; raises CircuitOpenError while the server is left alone."""
-        if not self.breaker.lets_pass():
-            raise CircuitOpenError("it failed several times in a row and is left alone for now")
+        self._guard.enter()
         try:
             response = super().urlopen(method, url, redirect, **options)
         except HTTPError as error:
-            self._note_failure(repr(error))
+            self._guard.failed(repr(error))
             raise
-        if response.status >= 500:
-            self._note_failure(f"status {response.status}")
-        else:
-            self.breaker.succeeded()
+        self._guard.answered(response.status)
         return response
-
-    def _note_failure(self, reason: str) -> None:
-        if self.breaker.failed():
-            metrics.STORE_CIRCUIT_OPENED.inc()
-            log.warning("object store is left alone for now", reason=reason[:300])
 
 
 @contextmanager
@@ -111,8 +134,9 @@ def s3_errors() -> Iterator[None]:
     except S3Error as error:
         meaning = NAMED.get(error.code or "", StoreUnavailableError)
         raise meaning(f"The object store says {error.code}: {error.message}") from error
-    except (MinioException, HTTPError, OSError) as error:
-        raise StoreUnavailableError(f"The object store failed: {error}") from error
+    except (MinioException, HTTPError, aiohttp.ClientError, OSError) as error:
+        why = str(error) or repr(error)
+        raise StoreUnavailableError(f"The object store failed: {why}") from error
 
 
 class Bucket:
@@ -147,7 +171,7 @@ class Bucket:
         )
         # CompleteMultipartUpload may answer 200 and tell of an error in the body.
         if response.status >= 400 or b"<Error>" in response.data[:200]:
-            raise _told(response)
+            raise told(response)
         return response
 
     def make(self) -> None:
@@ -174,10 +198,15 @@ def completion(tags: list[str], digests: Sequence[bytes] = ()) -> bytes:
     return f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
 
 
-def _told(response: BaseHTTPResponse) -> S3Error:
-    """Read an error answer; one without a body is known by its status alone."""
+def told(response: BaseHTTPResponse) -> S3Error:
+    """Read an error answer.
+
+    One without a body is known by its status alone; any other body is not of an object store.
+    """
     if b"<Error>" in response.data:
         return S3Error.fromxml(response)
     code = {404: "NoSuchKey", 409: "ConditionalRequestConflict", 412: "PreconditionFailed"}
-    name = code.get(response.status, f"HTTP status {response.status}")
+    name = f"HTTP status {response.status}"
+    if not response.data:
+        name = code.get(response.status, name)
     return S3Error(response, name, response.reason, None, None, None)

@@ -80,6 +80,10 @@ class Copies:
         self._eviction.use(copy.kept.name)
         return file
 
+    def unknown(self, key: str) -> bool:
+        """Tell whether there is neither a copy of an object nor a file that may be one."""
+        return key not in self._copies and name_of(key) not in self._left
+
     def take_left(self, key: str) -> Kept | None:
         """Return the file that an earlier process left of this object, to be added or dropped."""
         kept = self._left.pop(name_of(key), None)

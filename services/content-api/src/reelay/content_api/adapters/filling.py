@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
@@ -33,8 +34,19 @@ class Filling:
         self._error: Exception | None = None
         self._file: StoredFile | None = None
         self._news = asyncio.Event()
-        self.begun: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        """Whether there is such an object: known with its first bytes."""
+
+    async def exists(self) -> bool:
+        """Tell whether there is such an object, and its size: known with its first bytes.
+
+        Raises what `arrived` does.
+        """
+        while not self._bytes and self._file is None:
+            if isinstance(self._error, ObjectMissingError):
+                return False
+            if self._error is not None:
+                raise _told_again(self._error)
+            await self._news.wait()
+        return True
 
     async def arrived(self, position: int) -> int:
         """See Arriving."""
@@ -60,15 +72,19 @@ class Filling:
         Raises ObjectMissingError, DamagedObjectError and OSError too. Afterwards the file is
         complete, and `done` is to be called.
         """
+        # These run while the store finds the object, which so is asked first.
         size = asyncio.ensure_future(self._size())
         index = asyncio.ensure_future(self._digests.of(self.key))
+        file = asyncio.ensure_future(_create(self.path))
         try:
-            await self._copy(size)
+            await self._copy(size, file)
             expected = await index
         finally:
-            size.cancel()
-            index.cancel()
-            await asyncio.gather(size, index, return_exceptions=True)
+            for task in (size, index, file):
+                task.cancel()
+            if file.done() and not file.cancelled() and not file.exception():
+                os.close(file.result())  # Otherwise it was never opened, and is not any more.
+            await asyncio.gather(size, index, file, return_exceptions=True)
         self.sha256 = self._sha.hexdigest()
         if self._bytes != self.size_bytes:
             raise StoreUnavailableError(f"{self.key} ended after {self._bytes} bytes")
@@ -79,50 +95,63 @@ class Filling:
         """Let everybody have the complete file."""
         self._file = file
         self.path = file.path
-        self._announce(there=True)
+        self._announce()
 
     def failed(self, error: Exception) -> None:
         """Tell everybody that nothing more comes."""
         self._error = error
-        if isinstance(error, ObjectMissingError):
-            self._announce(there=False)
-        elif not self.begun.done():
-            self.begun.set_exception(error)
-            self.begun.exception()  # It may be that nobody waits any more.
-        self._news.set()
+        self._announce()
 
     async def _size(self) -> int:
         """Return the object's size: from the index, or from the store while it sends the object."""
         known = self._digests.known(self.key)
         return known[0] if known else (await self._store.head(self.key)).size_bytes
 
-    async def _copy(self, size: asyncio.Future[int]) -> None:
-        file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    async def _copy(self, size: asyncio.Future[int], file: asyncio.Future[int]) -> None:
         hashed: asyncio.Future[None] | None = None
-        try:
-            async for block in self._store.read(self.key):
-                if self._bytes:
-                    await asyncio.to_thread(_write, file, block)
-                else:
-                    # Somebody waits for the first bytes: no detour through another thread.
-                    _write(file, block)
-                    self.size_bytes = await size
-                self._bytes += len(block)
-                self._announce(there=True)
-                if hashed:
-                    await hashed
-                hashed = asyncio.ensure_future(asyncio.to_thread(self._sha.update, block))
+        async for block in self._store.read(self.key):
+            if not self._bytes:
+                self.size_bytes = await size
+                await self._begin(block, await file)
+                continue
+            await _write_beside(await file, block)
+            self._bytes += len(block)
+            self._announce()
             if hashed:
                 await hashed
-            self.size_bytes = await size
-        finally:
-            os.close(file)
+            hashed = asyncio.ensure_future(asyncio.to_thread(self._sha.update, block))
+        if hashed:
+            await hashed
+        self.size_bytes = await size
+        await file
 
-    def _announce(self, *, there: bool) -> None:
-        if not self.begun.done():
-            self.begun.set_result(there)
+    async def _begin(self, block: bytes, file: int) -> None:
+        """Take the first block in, which somebody waits for: no detour through other threads."""
+        _write(file, block)
+        self._bytes = len(block)
+        self._announce()
+        await asyncio.sleep(0)  # Those who wait have it now, before anything else is done.
+        self._sha.update(block)
+
+    def _announce(self) -> None:
         self._news.set()
         self._news = asyncio.Event()
+
+
+async def _create(path: str) -> int:
+    """Return a new file. It may take longer than the rest of the way of the first bytes."""
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+
+
+async def _write_beside(file: int, block: bytes) -> None:
+    """Write on another thread, to the end however often cancelled: then the file is closed."""
+    writing = asyncio.ensure_future(asyncio.to_thread(_write, file, block))
+    try:
+        await asyncio.shield(writing)
+    finally:
+        while not writing.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait({writing})
 
 
 def _write(file: int, block: bytes) -> None:

@@ -8,6 +8,7 @@ import itertools
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -23,6 +24,7 @@ from reelay.content_api.domain.ports import Digests, Found, StoredFile
 VERIFY_S = 3600.0
 """A copy is served this long without comparing its digest again."""
 CONCURRENT_FETCHES = 32
+ENDED = StoreUnavailableError("The service stops, or the package was removed.")
 
 log = structlog.get_logger()
 
@@ -59,6 +61,10 @@ class ObjectCache:
         """See Files. Several calls for one object share one look at the store."""
         if file := self.peek(key):
             return file
+        if filling := self._filling.get(key):
+            return await _found(filling)
+        if key not in self._looking and self._copies.unknown(key):
+            return await _found(self._fetch(key))
         task = self._looking.get(key)
         if task is None:
             task = self._looking[key] = asyncio.create_task(self._look(key))
@@ -83,21 +89,31 @@ class ObjectCache:
         await asyncio.gather(*running, return_exceptions=True)
 
     async def _look(self, key: str) -> Found | None:
-        filling = self._filling.get(key)
-        if filling is None:
-            if await self._gone(key):
-                return None
-            if file := self._copies.fresh(key):
-                return file
-            filling = self._filling[key] = Filling(
-                self._store, self._digests, key, self._folder.unfinished / str(next(self._numbers))
-            )
-            task = asyncio.create_task(self._fill(filling))
-            self._fetches[task] = key
-            task.add_done_callback(self._fetches.pop)
-        if not await asyncio.shield(filling.begun):
+        """Find an object of which there is, or was, a file here."""
+        if await self._gone(key):
             return None
-        return await filling.whole() if filling.size_bytes <= SMALL_BYTES else filling
+        if file := self._copies.fresh(key):
+            return file
+        return await _found(self._filling.get(key) or self._fetch(key))
+
+    def _fetch(self, key: str) -> Filling:
+        filling = self._filling[key] = Filling(
+            self._store, self._digests, key, self._folder.unfinished / str(next(self._numbers))
+        )
+        task = asyncio.create_task(self._fill(filling))
+        self._fetches[task] = key
+        task.add_done_callback(partial(self._ended, filling))
+        return filling
+
+    def _ended(self, filling: Filling, task: asyncio.Task[None]) -> None:
+        """Tell those who wait of an end that `_fill` could not tell of."""
+        del self._fetches[task]
+        if self._filling.get(filling.key) is filling:  # cancelled before its first step
+            del self._filling[filling.key]
+            filling.failed(ENDED)
+        elif not task.cancelled() and (error := task.exception()):
+            log.error("an object cannot be fetched", key=filling.key, error=repr(error))
+            filling.failed(StoreUnavailableError(f"The object cannot be fetched: {error}"))
 
     async def _gone(self, key: str) -> bool:
         """Tell whether the store has lost an object of which there is a file here.
@@ -176,9 +192,16 @@ class ObjectCache:
             log.error("the cache cannot be written", error=repr(error))
             filling.failed(StoreUnavailableError(f"The cache cannot be written: {error}"))
         except asyncio.CancelledError:
-            filling.failed(StoreUnavailableError("The service stops, or the package was removed."))
+            filling.failed(ENDED)
             raise
         finally:
             CACHE_FETCHES.labels(outcome).inc()
             remove(filling.unfinished)
             del self._filling[key]
+
+
+async def _found(filling: Filling) -> Found | None:
+    """Return an object as soon as its first bytes are here; small ones when they are complete."""
+    if not await filling.exists():
+        return None
+    return await filling.whole() if filling.size_bytes <= SMALL_BYTES else filling
