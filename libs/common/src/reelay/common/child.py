@@ -7,9 +7,10 @@ in a user namespace of its own, where root's files belong to an ordinary user.
 import argparse
 import ctypes
 import os
+import resource
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1
@@ -18,15 +19,22 @@ INNER_ID = 1000
 
 
 def command(
-    argv: Sequence[str], *, death_signal: signal.Signals, unprivileged: bool = False
+    argv: Sequence[str],
+    *,
+    death_signal: signal.Signals,
+    unprivileged: bool = False,
+    limits: Mapping[int, int] | None = None,
 ) -> list[str]:
     """Return the command line that runs `argv` so that it gets `death_signal` with our death.
 
-    The signal follows the thread that starts the child: start it from the main thread.
+    `limits` are resource limits by RLIMIT number, soft and hard alike. The signal follows the
+    thread that starts the child: start it from the main thread.
     """
     options = ["--signal", str(int(death_signal)), "--parent", str(os.getpid())]
     if unprivileged and os.geteuid() == 0:
         options.append("--unprivileged")
+    for number, limit in (limits or {}).items():
+        options += ["--limit", str(number), str(limit)]
     return [sys.executable, "-S", "-E", str(Path(__file__)), *options, "--", *argv]
 
 
@@ -58,12 +66,15 @@ def main() -> None:
     parser.add_argument("--signal", type=int, required=True)
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--unprivileged", action="store_true")
+    parser.add_argument("--limit", type=int, nargs=2, action="append", default=[])
     parser.add_argument("argv", nargs="+")
     options = parser.parse_args()
     if options.unprivileged:
         leave_root()
     # After the change of credentials, which would clear it.
     die_with_parent(options.signal, options.parent)
+    for number, limit in options.limit:
+        resource.setrlimit(number, (limit, limit))
     os.execvp(options.argv[0], options.argv)  # noqa: S606  # its whole purpose
 
 

@@ -13,13 +13,12 @@ from faststream import BaseMiddleware
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 
 from reelay.common import metrics
 from reelay.common.cloudevents import Envelope, wrap
 from reelay.common.commands import DeadLetter
 from reelay.common.errors import OutageError, PermanentError, TransientError
+from reelay.common.outages import database_outages
 from reelay.common.storage.port import StoreUnavailableError
 from reelay.common.streams import Consumer
 
@@ -32,15 +31,6 @@ MAX_OUTAGE_DELAY_S = 5.0
 
 INVALID = (PermanentError, ValidationError, DependsValidationError)
 """No repetition helps."""
-
-OUTAGES = (
-    OutageError,
-    OperationalError,
-    InterfaceError,
-    NoConnectionFreeError,
-    StoreUnavailableError,
-)
-"""A server is down or has too much to do: wait for it, whatever the number of attempts."""
 
 ATTEMPTS = "reelay-attempts"
 """Header of a message that was put into its stream anew: how often it was tried before."""
@@ -182,7 +172,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         while True:
             try:
                 await call_next(msg)
-            except OUTAGES as error:
+            except _outages() as error:
                 log.warning("waiting for a server", delay_s=delay, error=repr(error)[:300])
                 await asyncio.sleep(delay)
                 delay = min(MAX_OUTAGE_DELAY_S, delay * 2)
@@ -205,6 +195,14 @@ class _Delivery(BaseMiddleware[Any, Any]):
         await self._publish(wrap(letter, source=route.consumer.durable, message_id=identity))
         await raw.term()
         return "dead"
+
+
+def _outages() -> tuple[type[Exception], ...]:
+    """Return the errors of servers that are down or have too much to do.
+
+    They are waited for, whatever the number of attempts.
+    """
+    return (OutageError, StoreUnavailableError, *database_outages())
 
 
 def _attempts(raw: Msg) -> int:

@@ -20,13 +20,12 @@ from granian.http import HTTP1Settings
 from granian.server.embed import Server
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
-from sqlalchemy.exc import InterfaceError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
 from reelay.common.errors import OutageError, ReelayError
 from reelay.common.openapi import PROBLEMS
+from reelay.common.outages import database_outages
 from reelay.common.prompt_worker import prompt_worker
 
 Check = Callable[[], Awaitable[None]]
@@ -66,15 +65,15 @@ def problem_response(
 def create_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     """Return an application with health, readiness, metrics and problem documents.
 
-    `checks` are asked by `/readyz`; each raises when what it is named for cannot be used.
+    `checks` are asked by `/readyz`; each raises when what it is named for cannot be used. A service
+    with a database imports `reelay.common.database` before.
     """
     app = FastAPI(title=f"Reelay {title}", docs_url=None, redoc_url=None, responses=PROBLEMS)
     app.add_exception_handler(ReelayError, _on_reelay_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    app.add_exception_handler(OperationalError, _on_outage)
-    app.add_exception_handler(InterfaceError, _on_outage)
-    app.add_exception_handler(NoConnectionFreeError, _on_outage)
+    for outage in database_outages():
+        app.add_exception_handler(outage, _on_outage)
     app.add_exception_handler(Exception, _on_bug)
 
     @app.api_route("/healthz", methods=READING, include_in_schema=False)
