@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from reelay.encoder.adapters.launcher import dying_with_us
+from reelay.encoder.adapters.launcher import restrained
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.domain.errors import FFmpegHungError
 from reelay.encoder.domain.log_tail import LogTail
@@ -139,7 +139,7 @@ async def running(
     It gets SIGKILL with our death, leads a process group of its own, and can write no file.
     """
     process = await asyncio.create_subprocess_exec(
-        *dying_with_us(argv),
+        *restrained(argv, _resources(limits)),
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=PIPE,
@@ -149,7 +149,8 @@ async def running(
         env={},
     )
     pipes.close_writing()
-    _restrain(process.pid, limits, nice)
+    if nice > 0:
+        _yield_to_others(process.pid, nice)
     ffmpeg = FFmpegProcess(process, limits)
     try:
         yield ffmpeg
@@ -157,23 +158,20 @@ async def running(
         await ffmpeg.end()
 
 
-def _restrain(pid: int, limits: Limits, nice: int) -> None:
-    """Set limits from outside, as code between fork and exec may hang in a threaded process.
+def _resources(limits: Limits) -> dict[int, int]:
+    return {
+        resource.RLIMIT_AS: limits.memory_bytes,
+        resource.RLIMIT_FSIZE: 0,
+        resource.RLIMIT_CORE: 0,
+        resource.RLIMIT_NOFILE: OPEN_FILES,
+    }
 
-    They hold for FFmpeg too: at this moment `pid` is the launcher, or an FFmpeg that began a
-    moment ago and needs some 10 ms more before it opens anything.
-    """
+
+def _yield_to_others(pid: int, nice: int) -> None:
+    """Lower a program's priority from outside, as code between fork and exec may hang."""
     with contextlib.suppress(ProcessLookupError):
-        if nice > 0:
-            os.setpriority(os.PRIO_PROCESS, pid, nice)
-            _lower_autogroup(pid, nice)
-        for what, limit in (
-            (resource.RLIMIT_AS, limits.memory_bytes),
-            (resource.RLIMIT_FSIZE, 0),
-            (resource.RLIMIT_CORE, 0),
-            (resource.RLIMIT_NOFILE, OPEN_FILES),
-        ):
-            resource.prlimit(pid, what, (limit, limit))
+        os.setpriority(os.PRIO_PROCESS, pid, nice)
+        _lower_autogroup(pid, nice)
 
 
 def _lower_autogroup(pid: int, nice: int) -> None:

@@ -6,7 +6,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 
 from reelay.common.errors import PermanentError
-from reelay.encoder.adapters.launcher import dying_with_us
+from reelay.encoder.adapters.launcher import restrained
 from reelay.encoder.domain.command import VIDEO_CODECS
 
 TRIAL_TIMEOUT_S = 20.0
@@ -52,7 +52,7 @@ def _one_frame(codec: str) -> list[str]:
 
 async def _run(program: str, *arguments: str) -> tuple[int, str]:
     """Return exit status and standard output; a program that is missing or hangs has failed."""
-    argv = dying_with_us([program, *arguments])
+    argv = restrained([program, *arguments])
     process = await asyncio.create_subprocess_exec(
         *argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
     )
