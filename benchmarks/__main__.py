@@ -41,7 +41,7 @@ BENCHMARKS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "seek": lambda quick: seek.measure(3 if quick else 10),
     "seek-busy": lambda quick: seek.measure(3 if quick else 10, busy=True),
     "backlog": lambda quick: backlog.measure(3 if quick else 10),
-    "two-encoders": lambda quick: two_encoders.measure(1 if quick else 3),
+    "two-encoders": lambda quick: two_encoders.measure(1 if quick else 10),
     "storage-memory": lambda quick: storage_memory.measure(2**30 if quick else 5 * 2**30),
     "delivery": delivery.measure,
     "upload": lambda quick: upload.measure(256 if quick else 2048, runs=2 if quick else 5),

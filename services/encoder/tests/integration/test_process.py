@@ -12,11 +12,13 @@ from pathlib import Path
 import pytest
 
 from reelay.common.storage.port import ObjectMissingError
+from reelay.encoder.adapters import launcher
 from reelay.encoder.adapters.process import Limits
 from reelay.encoder.adapters.providers import NoProviderError, find_abilities
 from reelay.encoder.domain.errors import FFmpegFailedError, FFmpegHungError
 from reelay.encoder.domain.source import ForbiddenSourceError
 
+from .conftest import words
 from .processes import running_as, script, until_gone
 
 pytestmark = pytest.mark.integration
@@ -41,6 +43,19 @@ async def test_killed_program_is_transient(bench, make_task, video, tmp_path):
     program = script(tmp_path / "killed", "kill -9 $$")
     with pytest.raises(FFmpegFailedError, match="status -9"):
         await bench.encode(video, make_task(video), program=program)
+
+
+async def test_killed_program_is_not_taken_for_the_end_of_the_sound(
+    bench, make_task, media, tmp_path
+):
+    sound = words("-f lavfi -i color=s=64x64:r=25:d=8 -f lavfi -i sine=d=3 -c:a aac -threads 1")
+    video = media.make("sound-of-3-s.mp4", *sound)
+    program = script(tmp_path / "killed-late", f'"{media.ffmpeg}" "$@"', "kill -9 $$")
+    task = make_task(video, segments=(), audio_segments=[200])
+    with pytest.raises(FFmpegFailedError, match="status -9"):
+        await bench.encode(video, task, program=program)
+    [whole] = await bench.encode(video, task)
+    assert len(media.samples(whole.data)) == 200 * 1024
 
 
 async def test_silent_program_is_killed(bench, make_task, video, tmp_path):
@@ -97,7 +112,12 @@ async def test_memory_is_limited(bench, make_task, video):
         await bench.encode(video, make_task(video), limits=limits)
 
 
-async def test_program_can_write_no_file(bench, make_task, video, tmp_path):
+@pytest.mark.parametrize("started_by", ["util-linux", "ourselves"])
+async def test_program_can_write_no_file(
+    bench, make_task, video, tmp_path, monkeypatch, started_by
+):
+    if started_by == "ourselves":
+        monkeypatch.setattr(launcher, "_util_linux", lambda: None)
     program = script(tmp_path / "writer", f"echo stolen > {tmp_path}/stolen", "exit 1")
     with pytest.raises(FFmpegFailedError):
         await bench.encode(video, make_task(video), program=program)

@@ -1,6 +1,7 @@
 """The transcoder: FFmpeg makes the segments of a chunk, one process for all its renditions."""
 
 import asyncio
+import itertools
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
@@ -111,7 +112,10 @@ class FFmpegTranscoder:
         source: SourceInput | None,
         cutters: Sequence[Cutter],
     ) -> AsyncGenerator[EncodedSegment]:
-        """Run FFmpeg and yield what it makes; raise FFmpegFailedError when it fails."""
+        """Run FFmpeg and yield what it makes; raise FFmpegFailedError when it fails.
+
+        Only where it came to the source's end is sound that ends early followed by silence.
+        """
         pipes = OutputPipes(len(cutters))
         check = source.check if source else nothing_can_fail
         try:
@@ -134,8 +138,11 @@ class FFmpegTranscoder:
         finally:
             pipes.close()
         check()
-        lacking = any(cutter.missing() for cutter in cutters)
-        if lacking and (status < 0 or (status > 0 and not ffmpeg.log.nothing_decoded)):
+        # Pictures that cannot be decoded end FFmpeg wherever the sound is: it is made alone then.
+        if status == 0 or (status > 0 and not has_both(task)):
+            for segment in itertools.chain.from_iterable(cutter.finish() for cutter in cutters):
+                yield segment
+        if _has_failed(task, status, cutters, ffmpeg):
             raise FFmpegFailedError(f"FFmpeg ended with status {status}", ffmpeg.log.text())
 
 
@@ -151,8 +158,6 @@ async def _segments(
             for segment in cutter.feed(data):
                 await queue.put(segment)
                 ffmpeg.progressed()
-        for segment in cutter.finish():
-            await queue.put(segment)
 
     async def pump_all() -> None:
         await asyncio.gather(*(pump(reader, cutter) for reader, cutter in pumps))
@@ -193,6 +198,17 @@ async def _with_warnings(
     if held():  # or the log is read later than the segment
         await asyncio.sleep(LOG_DELAY_S)
     return replace(segment, warnings=(HELD,)) if held() else segment
+
+
+def _has_failed(
+    task: EncodeChunk, status: int, cutters: Sequence[Cutter], ffmpeg: FFmpegProcess
+) -> bool:
+    """Tell whether FFmpeg may make what it lacks when it is tried again, the source being whole."""
+    lacking = {cutter.rendition for cutter in cutters if cutter.missing()}
+    if not lacking or status == 0:
+        return False
+    left_to_another = has_both(task) and lacking == {task.audio_rendition}
+    return status < 0 or not (left_to_another or ffmpeg.log.nothing_decoded)
 
 
 def _cutters(task: EncodeChunk) -> list[Cutter]:
