@@ -120,7 +120,7 @@ def test_a_second_ctrl_c_does_not_wait_for_a_stubborn_service(up: Any) -> None:
     began = time.monotonic()
     up.send(signal.SIGINT)
     assert up.wait() == 0
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 12  # of the 15 that a service gets
     assert up.left_nothing()
 
 

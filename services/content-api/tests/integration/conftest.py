@@ -53,12 +53,16 @@ def s3_url(seaweedfs: Program) -> str:
     return fresh_bucket_url(seaweedfs)
 
 
+WAIT_S = 2.0
+"""How long the shared content API waits for what is promised."""
+
+
 @pytest.fixture(scope="session")
 def shared_program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Program, str]]:
     """A content API on a filesystem store, without a broker, for all tests; and its store."""
     directory = tmp_path_factory.mktemp("content-api")
     store_url = f"file://{directory}/store"
-    with started(directory, store_url, wait_s=0.6, repeat_s=0.1) as program:
+    with started(directory, store_url, wait_s=WAIT_S, repeat_s=0.1) as program:
         yield program, store_url
 
 

