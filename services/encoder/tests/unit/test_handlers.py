@@ -77,6 +77,17 @@ async def test_running_chunk_of_an_ended_package_stops_at_its_next_segment(
     assert maker.ended
 
 
+async def test_running_chunk_of_a_package_that_was_removed_stops(store, monkeypatch):
+    monkeypatch.setattr(handlers, "LOOK_INTERVAL_S", -1.0)
+    plan = f"{FOLDER}/{handlers.PLAN}"
+    await store.put(plan, b"{}")
+
+    async def remove() -> None:
+        await store.delete(plan)
+
+    assert await encode(store, Maker(then=remove)) == [1, 2]
+
+
 async def test_chunk_of_a_package_under_way_is_made_whole(store, monkeypatch):
     monkeypatch.setattr(handlers, "LOOK_INTERVAL_S", -1.0)
 

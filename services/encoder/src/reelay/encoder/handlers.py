@@ -1,5 +1,6 @@
 """The encoder's one use case: make a chunk, and announce each segment the moment it is stored."""
 
+import asyncio
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -18,6 +19,7 @@ Announce = Callable[[SegmentReady | SegmentFailed, str], Awaitable[None]]
 LOOK_INTERVAL_S = 1.0
 """How often at most it is looked whether a chunk is still wanted."""
 
+PLAN = "plan.json"
 END_MARKS = ("index.json", "failed.json")
 """Objects that the packager writes when a package is complete, or failed or deleted."""
 
@@ -44,7 +46,8 @@ async def encode_chunk(
     Safe to repeat: a segment stored by an earlier delivery stays as it is, and is announced again.
     Ends without more segments when the package is deleted, failed or whole meanwhile.
     """
-    if not await is_wanted(task, store):
+    need = Need(store, task.package_id)
+    if not await need.lasts():
         return
     looked_s = time.monotonic()
     outstanding = len(task.video) * len(task.segments)
@@ -69,20 +72,35 @@ async def encode_chunk(
             )
             await announce(ready, f"{_run(task)}:{segment.rendition}:{segment.spec.number}")
             if time.monotonic() - looked_s > LOOK_INTERVAL_S:
-                if not await is_wanted(task, store):
+                if not await need.lasts():
                     return
                 looked_s = time.monotonic()
 
 
-async def is_wanted(task: EncodeChunk, store: ObjectStore) -> bool:
-    """Tell whether the package of a chunk is still being made: neither whole, nor given up."""
-    for mark in END_MARKS:
+class Need:
+    """Whether a package is still being made, as far as the store tells."""
+
+    def __init__(self, store: ObjectStore, package_id: str) -> None:
+        self._store = store
+        self._folder = f"packages/{package_id}"
+        self._planned = False
+
+    async def lasts(self) -> bool:
+        """Tell whether the package is neither whole, nor given up, nor removed.
+
+        Its plan may come after its first chunk; once seen, it goes only with the package.
+        """
+        planned, *ended = await asyncio.gather(*map(self._exists, (PLAN, *END_MARKS)))
+        removed = self._planned and not planned
+        self._planned = planned
+        return not (removed or any(ended))
+
+    async def _exists(self, name: str) -> bool:
         try:
-            await store.head(f"packages/{task.package_id}/{mark}")
+            await self._store.head(f"{self._folder}/{name}")
         except ObjectMissingError:
-            continue
-        return False
-    return True
+            return False
+        return True
 
 
 async def give_up_chunk(task: EncodeChunk, error: Exception, announce: Announce) -> None:
