@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +19,9 @@ import httpx
 from reelay.common.testing.servers import free_port
 
 READY_WITHIN_S = 90.0
+SEND_QUEUE = (socket.SOL_SOCKET, socket.SO_SNDBUF, 128 * 1024)
+"""What a client's own kernel keeps has not left the client: megabytes of it, unless bounded, would
+count as uploaded."""
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
@@ -38,7 +42,8 @@ class System:
         """Return a client with the administrator's token."""
         token = (self.data / "admin-token").read_text().strip()
         headers = {"authorization": f"Bearer {token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=120)
+        transport = httpx.HTTPTransport(socket_options=[SEND_QUEUE])
+        return httpx.Client(base_url=self.url, headers=headers, timeout=120, transport=transport)
 
     def forget(self, client: httpx.Client, video_id: str) -> None:
         """Delete a video, and its bytes at once: sources of two hours fill a disk."""
