@@ -7,7 +7,7 @@ import pytest
 
 WITH_A_DATABASE = ["upload", "catalog", "packager"]
 WITHOUT = ["encoder", "content_api"]
-ONLY_FOR_S3 = {"aiohttp", "minio"}
+ONLY_FOR_S3 = {"httptools", "minio"}
 
 
 def loaded(service: str) -> set[str]:

@@ -46,6 +46,38 @@ async def test_bytes_that_arrived_are_readable_while_the_rest_is_on_its_way(
     assert remote.reads["a"] == 1
 
 
+async def test_first_bytes_need_not_be_read_from_the_file(
+    machine: Machine, remote: RemoteStore
+) -> None:
+    cache = machine.start()
+    data = await remote.put_large("a")
+    remote.going_on.clear()
+    async with asyncio.timeout(20):
+        first = await arriving(cache, "a")
+        assert first.beginning
+        assert data.startswith(first.beginning)
+        remote.going_on.set()
+        assert await first.arrived(LARGE - 1) == LARGE
+
+
+async def test_anticipated_object_is_fetched_once_and_before_it_is_asked_for(
+    machine: Machine, remote: RemoteStore
+) -> None:
+    cache = machine.start()
+    data = await remote.put_large("a")
+    for _ in range(3):
+        cache.anticipate(key("a"))
+    async with asyncio.timeout(20):
+        while not remote.reads["a"]:  # noqa: ASYNC110 (no event)
+            await asyncio.sleep(0.01)
+        assert await content(cache, "a") == data
+    cache.anticipate(key("a"))
+    assert await content(cache, "a") == data
+    assert remote.reads["a"] == 1
+    cache.anticipate(key("absent"))
+    assert await content(cache, "absent") is None
+
+
 async def test_absent_object_is_asked_for_again(machine: Machine, remote: RemoteStore) -> None:
     cache = machine.start()
     assert await content(cache, "a") is None

@@ -40,6 +40,7 @@ class Film:
         path.write_bytes(content)
         self.path = str(path)
         self.size_bytes = len(content)
+        self.beginning = b""
         self._arrived_bytes = arrived_bytes
         self._ends = ends
         self.on_wait: Callable[[], None] = lambda: None
@@ -102,6 +103,24 @@ async def test_body_is_sent_as_it_arrives(tmp_path: Path) -> None:
     await Stream(transport, len(content), 0.0).feed(whole("video/mp4", len(content)), film)
     assert seen[0] == content[:1000]
     assert transport.content == content
+
+
+async def test_first_bytes_are_sent_from_memory(tmp_path: Path) -> None:
+    content = bytes(range(200)) * 10
+    film = Film(tmp_path / "film", content, 1000, ends=True)
+    film.beginning = content[:1000]
+    for part, unread in (
+        (ByteRange(0, 2000), False),
+        (ByteRange(999, 1001), False),
+        (ByteRange(1500, 1600), False),
+        (ByteRange(3, 1000), True),
+    ):
+        if unread:
+            Path(film.path).unlink()  # noqa: ASYNC240
+        transport = FakeTransport()
+        body = partial("video/mp4", 2000, [part])
+        await Stream(transport, body.length, 0.0).feed(body, film)
+        assert transport.content == content[part.start : part.end]
 
 
 async def test_parts_and_the_heads_between_them_are_sent(tmp_path: Path) -> None:

@@ -8,7 +8,6 @@ from typing import Any
 import structlog
 import uvloop
 
-from reelay.common import lean_nats  # noqa: F401  # before anything that imports nats
 from reelay.common.settings import ServiceSettings
 from reelay.common.telemetry import configure_logging, configure_tracing
 

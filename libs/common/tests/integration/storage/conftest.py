@@ -1,12 +1,15 @@
 """The stores that the contract is held against."""
 
+import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
+import uvloop
 
 from reelay.common.storage import ObjectStore, open_store
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
@@ -50,3 +53,13 @@ def any_store(request: pytest.FixtureRequest, tmp_path: Path, closing: Closing) 
         return closing(open_store(fresh_bucket_url(request.getfixturevalue("seaweedfs"))))
     server, _, options = request.param.partition("?")
     return closing(open_store(f"{server}/reelay-test-{uuid4().hex}?{options}".rstrip("?")))
+
+
+Run = Callable[[Coroutine[Any, Any, None]], None]
+
+
+@pytest.fixture(params=[asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def run(request: pytest.FixtureRequest) -> Iterator[Run]:
+    """Runs a test on one of the event loops."""
+    with asyncio.Runner(loop_factory=request.param) as runner:
+        yield runner.run

@@ -1,8 +1,6 @@
 """What the S3 store does when the way to its server breaks, stalls, or the server fails."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
 from urllib.parse import urlsplit
 
 import pytest
@@ -15,57 +13,18 @@ from reelay.common.testing.servers import Program
 
 from .conftest import Closing
 from .reading import FULL_PART
+from .scripted import Answers, server
 
 pytestmark = pytest.mark.integration
 
-Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 FAILING = b"HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n"
 FOUND = b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\netag: x\r\n\r\n"
-
-
-@asynccontextmanager
-async def server(serve: Serve) -> AsyncIterator[int]:
-    """Listen; give the port."""
-    tasks: set[asyncio.Task[None]] = set()
-
-    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.add(task)
-        try:
-            # A cancelled handler would be reported as an error of the server's.
-            with suppress(ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                await serve(reader, writer)
-        finally:
-            writer.close()
-
-    listener = await asyncio.start_server(handle, "127.0.0.1", 0)
-    yield listener.sockets[0].getsockname()[1]
-    listener.close()
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def store_at(port: int, bucket: str = "bucket", read_timeout_s: float = 30) -> S3ObjectStore:
     return S3ObjectStore(
         f"127.0.0.1:{port}", bucket, ACCESS_KEY, SECRET_KEY, read_timeout_s=read_timeout_s
     )
-
-
-class Answers:
-    """Answers requests one after the other so, and all that follow as the last."""
-
-    def __init__(self, *answers: bytes) -> None:
-        self.asked = 0
-        self._answers = answers
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        while True:
-            await reader.readuntil(b"\r\n\r\n")
-            self.asked += 1
-            writer.write(self._answers[min(self.asked, len(self._answers)) - 1])
-            await writer.drain()
 
 
 class Proxy:

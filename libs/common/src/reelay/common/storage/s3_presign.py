@@ -38,6 +38,20 @@ class Signer:
         now: datetime | None = None,
     ) -> str:
         """Return the URL of a request whose `headers` must be sent as they are."""
+        scheme = "https" if self.tls else "http"
+        target = self.target(method, path, query, headers, expires_s, now)
+        return f"{scheme}://{self.endpoint}{target}"
+
+    def target(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        expires_s: float,
+        now: datetime | None = None,
+    ) -> str:
+        """Return what of `url` follows the server's name."""
         now = now or datetime.now(UTC)
         moment = f"{now:%Y%m%dT%H%M%SZ}"
         day = moment[:8]
@@ -59,8 +73,7 @@ class Signer:
         text = "\n".join([ALGORITHM, moment, scope, digest])
         key = _signing_key(self.secret_key, day, self.region)
         signature = hmac.digest(key, text.encode(), "sha256").hex()
-        scheme = "https" if self.tls else "http"
-        return f"{scheme}://{self.endpoint}{path}?{encoded}&X-Amz-Signature={signature}"
+        return f"{path}?{encoded}&X-Amz-Signature={signature}"
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,6 @@ from http import HTTPStatus
 from itertools import zip_longest
 from typing import IO, Any
 
-import aiohttp
 import structlog
 import urllib3
 from minio import Minio
@@ -134,7 +133,7 @@ def s3_errors() -> Iterator[None]:
     except S3Error as error:
         meaning = NAMED.get(error.code or "", StoreUnavailableError)
         raise meaning(f"The object store says {error.code}: {error.message}") from error
-    except (MinioException, HTTPError, aiohttp.ClientError, OSError) as error:
+    except (MinioException, HTTPError, OSError) as error:
         why = str(error) or repr(error)
         raise StoreUnavailableError(f"The object store failed: {why}") from error
 

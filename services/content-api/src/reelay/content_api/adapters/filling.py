@@ -27,6 +27,7 @@ class Filling:
         self.path = self.unfinished
         self.size_bytes = 0
         self.sha256 = ""
+        self.beginning = b""
         self._store = store
         self._digests = digests
         self._bytes = 0
@@ -114,6 +115,7 @@ class Filling:
                 self.size_bytes = await size
                 await self._begin(block, await file)
                 continue
+            self.beginning = b""  # the file will do for who comes now
             await _write_beside(await file, block)
             self._bytes += len(block)
             self._announce()
@@ -129,6 +131,8 @@ class Filling:
         """Take the first block in, which somebody waits for: no detour through other threads."""
         _write(file, block)
         self._bytes = len(block)
+        if self._bytes < self.size_bytes:  # the last byte waits for the digest
+            self.beginning = block
         self._announce()
         await asyncio.sleep(0)  # Those who wait have it now, before anything else is done.
         self._sha.update(block)

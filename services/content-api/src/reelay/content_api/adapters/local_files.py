@@ -44,6 +44,9 @@ class LocalFiles:
             self._read_soon(key, file, status)
         return file
 
+    def anticipate(self, key: str) -> None:
+        """See Files. There is nothing to wait for."""
+
     async def find(self, key: str) -> StoredFile | None:
         """See Files."""
         return self.peek(key)

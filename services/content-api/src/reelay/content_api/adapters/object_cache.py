@@ -57,6 +57,11 @@ class ObjectCache:
         """See Files."""
         return self._copies.fresh(key)
 
+    def anticipate(self, key: str) -> None:
+        """See Files. The store is asked before anything else is done for the request."""
+        if key not in self._filling and key not in self._looking and self._copies.unknown(key):
+            self._fetch(key)
+
     async def find(self, key: str) -> Found | None:
         """See Files. Several calls for one object share one look at the store."""
         if file := self.peek(key):

@@ -34,6 +34,11 @@ class Arriving(Protocol):
         """The file that grows."""
         ...
 
+    @property
+    def beginning(self) -> bytes:
+        """What has arrived first, if that need not be read from the file; else nothing."""
+        ...
+
     async def arrived(self, position: int) -> int:
         """Return how many bytes may be read as soon as more than `position` may, or all.
 
@@ -54,6 +59,10 @@ class Files(Protocol):
 
     def peek(self, key: str) -> StoredFile | None:
         """Return the file if that can be told at once, without waiting for anything."""
+        ...
+
+    def anticipate(self, key: str) -> None:
+        """Do at once what `find`, which is called in a moment, would have to wait for."""
         ...
 
     async def find(self, key: str) -> Found | None:

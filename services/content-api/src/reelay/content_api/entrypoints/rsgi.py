@@ -80,9 +80,11 @@ class Application:
             file = self._library.at_hand(name)
         except ReelayError:
             return False  # it has an answer of its own
-        if file is None:
-            return False
         body = method == "GET"
+        if file is None:
+            if body:
+                self._library.anticipate(name)
+            return False
         status = self._delivery.send_at_once(proto, scope.headers, name, file, body=body)
         if status is None:
             return False

@@ -39,6 +39,12 @@ class Library:
             return None
         return self._files.peek(name.key)
 
+    def anticipate(self, name: ContentName) -> None:
+        """Begin to find an object that is not at hand, if that needs nothing else before."""
+        promises = self._plans.known(name.package_id)
+        if promises is not None and promises.served(name.path):
+            self._files.anticipate(name.key)
+
     async def fetch(self, name: ContentName, who: Visitor | None) -> Found:
         """Return the object's file; wait for it when it is promised, if somebody waits.
 

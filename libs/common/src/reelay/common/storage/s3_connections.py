@@ -1,0 +1,185 @@
+"""Asks one HTTP/1.1 server (RFC 9112) on the event loop, with nothing between it and a reader.
+
+A request is written in the step that asks for it, and wakes nobody but who reads its answer.
+"""
+
+import asyncio
+import ssl
+import time
+from collections.abc import Mapping
+from typing import cast
+from urllib.parse import urlsplit
+
+from reelay.common.storage.s3_answers import Answer, BrokenError
+
+FIRST_BYTES = 32 * 1024
+"""What is taken of a connection while an answer begins: somebody waits, and copying takes time."""
+STEP_BYTES = 256 * 1024
+"""What is taken at a time later."""
+KEPT_S = 60.0
+"""How long a connection that nobody uses is kept."""
+
+
+class _Connection(asyncio.BufferedProtocol):
+    """One connection, and the answer that it brings."""
+
+    def __init__(self, pool: "Connections") -> None:
+        self.closed = False
+        self.idle_since = 0.0
+        self._pool = pool
+        self._transport: asyncio.Transport | None = None
+        self._answer: Answer | None = None
+        self._paused = False
+
+    def ask(self, request: bytes, answer: Answer) -> None:
+        """Send a request."""
+        assert self._transport is not None
+        self._answer = answer
+        answer.begin(self)
+        self._transport.write(request)
+
+    def pause(self) -> None:
+        """See Carrier."""
+        if not self._paused and self._transport is not None:
+            self._paused = True
+            self._transport.pause_reading()
+
+    def resume(self) -> None:
+        """See Carrier."""
+        if self._paused and self._transport is not None and not self.closed:
+            self._paused = False
+            self._transport.resume_reading()
+
+    def done(self, *, keep: bool) -> None:
+        """See Carrier."""
+        self._answer = None
+        self.resume()
+        if keep and not self.closed:
+            self._pool.take_back(self)
+        else:
+            self.abort()
+
+    def abort(self) -> None:
+        """See Carrier."""
+        self.closed = True
+        if self._transport is not None:
+            self._transport.abort()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one by its methods only
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """See asyncio.BufferedProtocol. Its content is used up before anybody else needs it."""
+        begins = self._answer is None or not self._answer.headed
+        return self._pool.room[:FIRST_BYTES] if begins else self._pool.room
+
+    def buffer_updated(self, nbytes: int) -> None:
+        """See asyncio.BufferedProtocol."""
+        if self._answer is None:  # nobody asked: what comes next could be anything
+            self.abort()
+        else:
+            self._answer.feed(self._pool.room[:nbytes])
+
+    def connection_lost(self, error: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self.closed = True
+        self._pool.lost(self)
+        answer, self._answer = self._answer, None
+        if answer is not None:
+            answer.lost(error)
+
+
+class Connections:
+    """Connections to one server, kept for the next request. They belong to one event loop."""
+
+    def __init__(
+        self, endpoint: str, *, tls: bool, limit: int, connect_timeout_s: float, silence_s: float
+    ) -> None:
+        """`endpoint` is `host` or `host:port`; `limit` how many answers may be under way."""
+        place = urlsplit(f"//{endpoint}")
+        self._host, self._port = place.hostname or "", place.port or (443 if tls else 80)
+        self._tls = ssl.create_default_context() if tls else None
+        self._always = f"Host: {endpoint}\r\nAccept-Encoding: identity\r\n"
+        self._connect_timeout_s = connect_timeout_s
+        self._silence_s = silence_s
+        self._slots = asyncio.Semaphore(limit)
+        self._open: set[_Connection] = set()
+        self._idle: list[_Connection] = []
+        self.room = memoryview(bytearray(STEP_BYTES))
+        """Where bytes of any connection lie between the kernel and the parser, which copies."""
+
+    async def ask(self, method: str, target: str, fields: Mapping[str, str]) -> Answer:
+        """Send a request without a body; return its answer, whose body is still to be read.
+
+        Raises BrokenError. A kept connection that the server has closed meanwhile is no error.
+        """
+        more = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
+        request = f"{method} {target} HTTP/1.1\r\n{self._always}{more}\r\n".encode("latin-1")
+        await self._slots.acquire()
+        try:
+            answer = await self._answered(method, request)
+        except BaseException:
+            self._slots.release()
+            raise
+        answer.when_ended(self._slots.release)
+        return answer
+
+    def close(self) -> None:
+        """End all connections, and the answers under way with them."""
+        for connection in list(self._open):
+            connection.abort()
+        self._idle.clear()
+
+    def take_back(self, connection: _Connection) -> None:
+        """Keep a connection for the next request, and give up those that waited too long."""
+        now_s = time.monotonic()
+        connection.idle_since = now_s
+        self._idle.append(connection)
+        while now_s - self._idle[0].idle_since > KEPT_S:
+            self._idle.pop(0).abort()
+
+    def lost(self, connection: _Connection) -> None:
+        """Forget a connection that ended."""
+        self._open.discard(connection)
+        if connection in self._idle:
+            self._idle.remove(connection)
+
+    async def _answered(self, method: str, request: bytes) -> Answer:
+        while True:
+            kept = self._kept()
+            connection = kept or await self._connect()
+            answer = Answer(method, self._silence_s)
+            connection.ask(request, answer)
+            try:
+                await answer.head()
+            except BrokenError:
+                stale = kept is not None and kept.closed and not answer.heard
+                answer.close()
+                if not stale:
+                    raise
+            except BaseException:
+                answer.close()
+                raise
+            else:
+                return answer
+
+    def _kept(self) -> _Connection | None:
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closed and time.monotonic() - connection.idle_since < KEPT_S:
+                return connection
+            connection.abort()
+        return None
+
+    async def _connect(self) -> _Connection:
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                _, connection = await loop.create_connection(
+                    lambda: _Connection(self), self._host, self._port, ssl=self._tls
+                )
+        except OSError as error:  # a TimeoutError too
+            raise BrokenError(f"no connection: {error or 'in time'}") from error
+        self._open.add(connection)
+        return connection
