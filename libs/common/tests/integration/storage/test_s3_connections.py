@@ -110,11 +110,12 @@ def test_connection_that_the_server_closed_meanwhile_is_replaced(run: Run) -> No
     [
         (b"", None),
         (b"220 mail.example ESMTP\r\n", None),
+        (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n", None),
         (b"HTTP/1.1 200 OK\r\n" + b"x: %s\r\n" % (b"y" * 70_000), None),
         (OK + b"content-length: 9\r\n\r\nshort", b"short"),
         (OK + b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\nbad\r\n", b"abc"),
     ],
-    ids=["nothing", "no-http", "endless-fields", "ended-early", "bad-chunk"],
+    ids=["nothing", "no-http", "upgrade", "endless-fields", "ended-early", "bad-chunk"],
 )
 def test_broken_answer_is_an_error_after_what_came_of_it(
     run: Run, answer: bytes, read: bytes | None
@@ -223,5 +224,22 @@ def test_closing_ends_what_is_under_way(run: Run) -> None:
             connections.close()
             with pytest.raises(BrokenError):
                 await asking
+            with pytest.raises(BrokenError, match="closed"):
+                await connections.ask("GET", "/k", {})
+
+    run(check())
+
+
+def test_closing_sends_those_away_who_wait_for_their_turn(run: Run) -> None:
+    async def check() -> None:
+        counted = Counted(OK + b"content-length: 9\r\n\r\nabc")
+        async with connected(counted.serve, limit=1) as connections:
+            await connections.ask("GET", "/k", {})
+            waiting = asyncio.create_task(connections.ask("GET", "/k", {}))
+            await asyncio.sleep(0.1)
+            connections.close()
+            with pytest.raises(BrokenError, match="closed"):
+                await waiting
+        assert counted.made == 1
 
     run(check())

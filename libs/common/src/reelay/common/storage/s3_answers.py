@@ -119,7 +119,7 @@ class Answer:
         connection = self._connection
         try:
             self._parser.feed_data(data)
-        except httptools.HttpParserError as error:
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.fail(f"the answer is no HTTP: {error!r}")
         else:
             if self._ahead_bytes > AHEAD_BYTES and self._connection is not None:

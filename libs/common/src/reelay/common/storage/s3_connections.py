@@ -104,6 +104,7 @@ class Connections:
         self._connect_timeout_s = connect_timeout_s
         self._silence_s = silence_s
         self._slots = asyncio.Semaphore(limit)
+        self._closed = False
         self._open: set[_Connection] = set()
         self._idle: list[_Connection] = []
         self.room = memoryview(bytearray(STEP_BYTES))
@@ -126,7 +127,8 @@ class Connections:
         return answer
 
     def close(self) -> None:
-        """End all connections, and the answers under way with them."""
+        """End all connections, and the answers under way with them; there will be no others."""
+        self._closed = True
         for connection in list(self._open):
             connection.abort()
         self._idle.clear()
@@ -173,6 +175,8 @@ class Connections:
         return None
 
     async def _connect(self) -> _Connection:
+        if self._closed:
+            raise BrokenError("closed")
         loop = asyncio.get_running_loop()
         try:
             async with asyncio.timeout(self._connect_timeout_s):
@@ -182,4 +186,6 @@ class Connections:
         except OSError as error:  # a TimeoutError too
             raise BrokenError(f"no connection: {error or 'in time'}") from error
         self._open.add(connection)
+        if self._closed:
+            connection.abort()
         return connection
