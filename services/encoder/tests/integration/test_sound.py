@@ -148,6 +148,21 @@ async def test_damaged_sound_does_not_hinder_the_picture(media, make_task, bench
     assert len(media.samples(audio.data)) == 47 * 1024
 
 
+@pytest.mark.parametrize("kept", [0.5, 0.7, 0.9])
+async def test_sound_of_a_file_that_breaks_off_is_made_whole(
+    media, make_task, bench, tmp_path, kept
+):
+    whole = sound(media, "to-be-cut.mp4", 48_000, 8, *words("-c:a aac -movflags +faststart"))
+    path = tmp_path / "cut.mp4"
+    path.write_bytes(whole.read_bytes()[: int(whole.stat().st_size * kept)])
+    task = make_task(path, segments=(), audio_first=94, audio_segments=[188, 90])
+    made = await bench.encode(path, task)
+    assert [segment.spec.frames for segment in made] == [188, 90]
+    samples = media.samples(joined(made))
+    assert len(samples) == 278 * 1024
+    assert max(map(abs, samples[: 20 * 1024])) > 2000
+
+
 @pytest.mark.parametrize("_run", range(8))  # FFmpeg ends at any moment of the sound
 async def test_damaged_picture_does_not_hinder_the_sound(media, make_task, bench, _run):
     picture, audio = await damaged(media, make_task, bench, "v")

@@ -72,10 +72,15 @@ def test_connection_that_cannot_be_trusted_is_not_kept(run: Run, answer: bytes) 
     run(check())
 
 
-def test_answer_without_a_length_ends_with_the_connection(run: Run) -> None:
+def test_only_an_error_s_text_may_end_with_the_connection(run: Run) -> None:
     async def check() -> None:
-        async with connected(Counted(OK + b"\r\nabc", then_close=True).serve) as connections:
+        refusal = Counted(b"HTTP/1.1 404 Not Found\r\n\r\nabc", then_close=True)
+        async with connected(refusal.serve) as connections:
             assert await get(connections) == b"abc"
+        film = Counted(OK + b"\r\nabc", then_close=True)
+        async with connected(film.serve) as connections:
+            with pytest.raises(BrokenError):
+                await get(connections)
 
     run(check())
 
@@ -111,11 +116,20 @@ def test_connection_that_the_server_closed_meanwhile_is_replaced(run: Run) -> No
         (b"", None),
         (b"220 mail.example ESMTP\r\n", None),
         (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\nconnection: upgrade\r\n\r\n", None),
-        (b"HTTP/1.1 200 OK\r\n" + b"x: %s\r\n" % (b"y" * 70_000), None),
+        (b"HTTP/1.1 200 OK\r\n" + b"x: %s\r\n" % (b"y" * 200_000), None),
+        (OK + b"x: %s\r\n\r\n" % (b"y" * 200_000), None),
         (OK + b"content-length: 9\r\n\r\nshort", b"short"),
         (OK + b"transfer-encoding: chunked\r\n\r\n3\r\nabc\r\nbad\r\n", b"abc"),
     ],
-    ids=["nothing", "no-http", "upgrade", "endless-fields", "ended-early", "bad-chunk"],
+    ids=[
+        "nothing",
+        "no-http",
+        "upgrade",
+        "endless-fields",
+        "too-many-fields",
+        "ended-early",
+        "bad-chunk",
+    ],
 )
 def test_broken_answer_is_an_error_after_what_came_of_it(
     run: Run, answer: bytes, read: bytes | None
@@ -241,5 +255,20 @@ def test_closing_sends_those_away_who_wait_for_their_turn(run: Run) -> None:
             with pytest.raises(BrokenError, match="closed"):
                 await waiting
         assert counted.made == 1
+
+    run(check())
+
+
+def test_name_with_a_dead_address_is_reached_by_another(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def check() -> None:
+        async with connected(Counted(SHORT).serve) as connections:
+
+            async def addresses() -> list[str]:
+                return ["127.0.0.9", "127.0.0.1"]
+
+            monkeypatch.setattr(connections, "_addresses", addresses)
+            assert await get(connections) == b"abc"
 
     run(check())

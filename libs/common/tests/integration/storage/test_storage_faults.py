@@ -129,11 +129,21 @@ async def test_first_bytes_are_given_before_more_arrive(closing: Closing, start:
     [
         b"404 Not Found\r\ncontent-length: 9\r\n\r\nno ingress",
         b"200 OK\r\ncontent-length: 9\r\n\r\nfrom zero",
+        b"206 Partial Content\r\ncontent-range: bytes 0-8/99\r\ncontent-length: 9\r\n\r\nfrom zero",
+        b"403 Forbidden\r\ncontent-length: 14\r\n\r\n<Error>no<XML>",
         b"206 Partial Content\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\nbad\r\n",
         b"206 Partial Content\r\ncontent-length: 9\r\n\r\nshort",
         b"301 Moved Permanently\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n",
     ],
-    ids=["another-server's-404", "range-ignored", "bad-chunk", "ended-early", "redirect"],
+    ids=[
+        "another-server's-404",
+        "range-ignored",
+        "another-range",
+        "no-xml",
+        "bad-chunk",
+        "ended-early",
+        "redirect",
+    ],
 )
 async def test_answer_that_is_no_object_store_s_makes_it_unavailable(
     closing: Closing, answer: bytes
@@ -142,6 +152,32 @@ async def test_answer_that_is_no_object_store_s_makes_it_unavailable(
         blocks = closing(store_at(port, read_timeout_s=0.2)).read("k", 5)
         with pytest.raises(StoreUnavailableError):
             assert b"".join([block async for block in blocks]) == b""
+
+
+async def test_range_from_the_start_ends_where_it_was_asked_to(closing: Closing) -> None:
+    whole = b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nthe-whole"
+    async with server(Answers(whole).serve) as port:
+        store = closing(store_at(port))
+        assert [block async for block in store.read("k", 0, 3)] == [b"the"]
+
+
+async def test_size_that_is_not_told_is_not_guessed(closing: Closing) -> None:
+    head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    async with server(Answers(head).serve) as port:
+        with pytest.raises(StoreUnavailableError, match="size"):
+            await closing(store_at(port)).head("k")
+
+
+async def test_way_that_breaks_after_little_makes_progress(
+    seaweedfs: Program, closing: Closing
+) -> None:
+    url = fresh_bucket_url(seaweedfs)
+    await open_store(url).put("k", FULL_PART[:1_500_000])
+    proxy = Proxy(seaweedfs.port)
+    proxy.cuts, proxy.cut_after_bytes = 1_000, 150_000
+    async with server(proxy.serve) as port:
+        store = closing(store_at(port, urlsplit(url).path.strip("/")))
+        assert await read_all(store, "k") == FULL_PART[:1_500_000]
 
 
 async def test_closed_store_is_not_read(closing: Closing) -> None:

@@ -10,8 +10,10 @@ from typing import Protocol, Self
 import httptools
 
 AHEAD_BYTES = 16 * 1024
-"""What is taken of an answer before it is read: the kernel, and so the server, keep the rest."""
-FIELDS_BYTES = 64 * 1024
+"""When so much of an answer is here unread, no more is taken (so up to one step of the connection
+more): the kernel, and so the server, keep the rest."""
+HEAD_BYTES = 64 * 1024
+"""What may come before the body."""
 
 
 class BrokenError(ConnectionError):
@@ -51,7 +53,7 @@ class Answer:
         self._method = method
         self._timeout_s = timeout_s
         self._parser = httptools.HttpResponseParser(self)
-        self._fields_bytes = 0
+        self._head_bytes = 0
         self._blocks: deque[bytes] = deque()
         self._ahead_bytes = 0
         self.headed = False
@@ -117,11 +119,14 @@ class Answer:
         """Take bytes of the connection."""
         self.heard = True
         connection = self._connection
+        self._head_bytes += 0 if self.headed else len(data)
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
             self.fail(f"the answer is no HTTP: {error!r}")
         else:
+            if not self.headed and self._head_bytes > HEAD_BYTES:
+                self.fail("the answer has too much before its body")
             if self._ahead_bytes > AHEAD_BYTES and self._connection is not None:
                 self._connection.pause()
         if connection is not None and (self._excess or self._error is not None):
@@ -129,9 +134,14 @@ class Answer:
         self._wake()
 
     def lost(self, error: Exception | None) -> None:
-        """Hear that the connection ended; an answer without a length ends so (section 6.3)."""
+        """Hear that the connection ended.
+
+        A text about an error may end so when it has no length (section 6.3). An object may not: a
+        connection that breaks looks the same.
+        """
         sized = "content-length" in self.fields or "transfer-encoding" in self.fields
-        if self.headed and not sized and error is None:
+        told = self.headed and self.status >= HTTPStatus.MULTIPLE_CHOICES
+        if told and not sized and error is None:
             self._end(None)
         else:
             self._end(BrokenError(f"the connection ended: {error or 'closed by the server'}"))
@@ -145,18 +155,13 @@ class Answer:
         self._excess |= self._complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Called by the parser."""
-        if self._complete:
-            return
-        self._fields_bytes += len(name) + len(value)
-        if self._fields_bytes > FIELDS_BYTES:
-            self.fail("the fields of the answer are too long")
-            return
-        self.fields[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
+        """Called by the parser, after the body too (section 7.1.2)."""
+        if not self.headed:
+            self.fields[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
-        if self._complete:
+        if self.headed:  # another answer, which nobody asked for
             return
         self.status = self._parser.get_status_code()
         if self.status < HTTPStatus.OK:  # an interim answer: the one that counts follows
@@ -205,5 +210,8 @@ class Answer:
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._waiter
-        except TimeoutError as error:
-            raise BrokenError(f"silent for {self._timeout_s:g} s") from error
+        except TimeoutError:
+            connection = self._connection
+            self.fail(f"silent for {self._timeout_s:g} s")
+            if connection is not None:
+                connection.abort()

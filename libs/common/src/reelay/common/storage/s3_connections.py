@@ -4,6 +4,7 @@ A request is written in the step that asks for it, and wakes nobody but who read
 """
 
 import asyncio
+import socket
 import ssl
 import time
 from collections.abc import Mapping
@@ -60,10 +61,10 @@ class _Connection(asyncio.BufferedProtocol):
             self.abort()
 
     def abort(self) -> None:
-        """See Carrier."""
+        """See Carrier. Not in this step, which may be one of the transport's own."""
+        if not self.closed and self._transport is not None:
+            asyncio.get_running_loop().call_soon(self._transport.abort)
         self.closed = True
-        if self._transport is not None:
-            self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio.Protocol."""
@@ -117,7 +118,7 @@ class Connections:
         """
         more = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
         request = f"{method} {target} HTTP/1.1\r\n{self._always}{more}\r\n".encode("latin-1")
-        await self._slots.acquire()
+        await self._turn()
         try:
             answer = await self._answered(method, request)
         except BaseException:
@@ -146,6 +147,13 @@ class Connections:
         self._open.discard(connection)
         if connection in self._idle:
             self._idle.remove(connection)
+
+    async def _turn(self) -> None:
+        try:
+            async with asyncio.timeout(self._silence_s if self._slots.locked() else None):
+                await self._slots.acquire()
+        except TimeoutError as error:
+            raise BrokenError("too many answers are under way") from error
 
     async def _answered(self, method: str, request: bytes) -> Answer:
         while True:
@@ -177,15 +185,35 @@ class Connections:
     async def _connect(self) -> _Connection:
         if self._closed:
             raise BrokenError("closed")
-        loop = asyncio.get_running_loop()
+        reason: Exception | None = None
         try:
-            async with asyncio.timeout(self._connect_timeout_s):
-                _, connection = await loop.create_connection(
-                    lambda: _Connection(self), self._host, self._port, ssl=self._tls
-                )
-        except OSError as error:  # a TimeoutError too
+            for host in await self._addresses():
+                try:
+                    connection = await self._connect_to(host)
+                except OSError as error:  # a TimeoutError too
+                    reason = error
+                else:
+                    break
+            else:
+                raise reason or OSError("the name has no address")
+        except (OSError, UnicodeError) as error:
             raise BrokenError(f"no connection: {error or 'in time'}") from error
         self._open.add(connection)
         if self._closed:
             connection.abort()
+        return connection
+
+    async def _addresses(self) -> list[str]:
+        """Return what the server's name stands for; each is tried in turn, as some may be dead."""
+        loop = asyncio.get_running_loop()
+        async with asyncio.timeout(self._connect_timeout_s):
+            found = await loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
+        return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+    async def _connect_to(self, address: str) -> _Connection:
+        name = self._host if self._tls else None
+        async with asyncio.timeout(self._connect_timeout_s):
+            _, connection = await asyncio.get_running_loop().create_connection(
+                lambda: _Connection(self), address, self._port, ssl=self._tls, server_hostname=name
+            )
         return connection

@@ -29,6 +29,8 @@ BLOCK_BYTES = 256 * 1024
 """What one step yields at most."""
 FIRST_BYTES = 32 * 1024
 """What the first one does: somebody may wait for the first bytes, and they come before the rest."""
+CLOSING_STEPS = 3
+"""Of the event loop, until connections are gone."""
 RESUMPTIONS = 4
 """How often in a row, without a block in between, a connection may break."""
 CONNECTIONS = 256
@@ -76,9 +78,12 @@ class Reader:
                 etag = answer.fields.get("etag", "")
                 try:
                     async for block in blocks:
-                        start += len(block)
+                        wanted = block if end is None else block[: end - start]
+                        start += len(wanted)
                         broken = 0
-                        yield block
+                        yield wanted
+                        if start == end:
+                            return
                     return
                 except BrokenError as error:
                     broken += 1
@@ -97,13 +102,16 @@ class Reader:
                 with suppress(ValueError):  # as for a server that does not say
                     when = parsedate_to_datetime(answer.fields.get("last-modified", ""))
                     modified_at_s = when.timestamp()
-                return ObjectInfo(key, int(answer.fields.get("content-length", 0)), modified_at_s)
+                if "content-length" not in answer.fields:
+                    raise StoreUnavailableError("The object store does not tell an object's size.")
+                return ObjectInfo(key, int(answer.fields["content-length"]), modified_at_s)
 
     async def aclose(self) -> None:
         """Close the connections; nothing is read from then on."""
         self._closed = True
         self._connections.close()
-        await asyncio.sleep(0)  # The event loop ends them in its next step.
+        for _ in range(CLOSING_STEPS):
+            await asyncio.sleep(0)
 
     async def _open(self, key: str, start: int, end: int | None, etag: str) -> Answer:
         """Return the answer to a GET, its body unread; that of 416 is to be taken for the end."""
@@ -112,7 +120,7 @@ class Reader:
             headers["Range"] = f"bytes={start}-{'' if end is None else end - 1}"
         with s3_errors():
             answer = await self._ask("GET", key, headers)
-            if answer.status in READABLE and not (start and answer.status == HTTPStatus.OK):
+            if answer.status in READABLE and _begins_at(answer, start):
                 return answer
             async with answer:
                 raise _refusal(answer, await _gathered(answer))
@@ -153,12 +161,23 @@ class Reader:
 
 
 async def _gathered(answer: Answer) -> bytes:
-    """Return the next BLOCK_BYTES, or what is left before the end."""
+    """Return the next BLOCK_BYTES, or what is left before the end, or came before a break."""
     pieces, missing = list[bytes](), BLOCK_BYTES
-    while missing and (piece := await answer.read(missing)):
-        pieces.append(piece)
-        missing -= len(piece)
+    try:
+        while missing and (piece := await answer.read(missing)):
+            pieces.append(piece)
+            missing -= len(piece)
+    except BrokenError:  # it is told again at the next step
+        if not pieces:
+            raise
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+
+def _begins_at(answer: Answer, start: int) -> bool:
+    """Tell whether an answer has the bytes that were asked for (RFC 9110, section 14.4)."""
+    if answer.status == HTTPStatus.PARTIAL_CONTENT:
+        return answer.fields.get("content-range", f"bytes {start}-").startswith(f"bytes {start}-")
+    return start == 0 or answer.status != HTTPStatus.OK
 
 
 def _refusal(answer: Answer, content: bytes) -> S3Error:

@@ -2,12 +2,13 @@
 
 from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from html import escape
 from http import HTTPStatus
 from itertools import zip_longest
 from typing import IO, Any
+from xml.etree import ElementTree
 
 import structlog
 import urllib3
@@ -203,7 +204,8 @@ def told(response: BaseHTTPResponse) -> S3Error:
     One without a body is known by its status alone; any other body is not of an object store.
     """
     if b"<Error>" in response.data:
-        return S3Error.fromxml(response)
+        with suppress(ElementTree.ParseError):
+            return S3Error.fromxml(response)
     code = {404: "NoSuchKey", 409: "ConditionalRequestConflict", 412: "PreconditionFailed"}
     name = f"HTTP status {response.status}"
     if not response.data:

@@ -156,6 +156,7 @@ async def _write_beside(file: int, block: bytes) -> None:
         while not writing.done():
             with suppress(asyncio.CancelledError):
                 await asyncio.wait({writing})
+        writing.exception()  # which is raised above, unless this was cancelled: then nobody asks
 
 
 def _write(file: int, block: bytes) -> None:

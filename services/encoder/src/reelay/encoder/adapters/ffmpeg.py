@@ -138,8 +138,7 @@ class FFmpegTranscoder:
         finally:
             pipes.close()
         check()
-        # Pictures that cannot be decoded end FFmpeg wherever the sound is: it is made alone then.
-        if status == 0 or (status > 0 and not has_both(task)):
+        if status == 0:  # another one may have been reached anywhere, as by pictures beside it
             for segment in itertools.chain.from_iterable(cutter.finish() for cutter in cutters):
                 yield segment
         if _has_failed(task, status, cutters, ffmpeg):
