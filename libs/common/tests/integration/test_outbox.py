@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
 from reelay.common import relay
-from reelay.common.database import Database
+from reelay.common.database import Database, DatabaseUnavailableError
 from reelay.common.events import AssetUploaded
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX, Outbox
@@ -229,7 +229,7 @@ async def announce_at_last(outbox: Outbox, *events: AssetUploaded) -> None:
     """Announce as soon as the database takes it."""
     async with asyncio.timeout(30):
         while True:
-            with suppress(sa.exc.OperationalError):
+            with suppress(DatabaseUnavailableError):
                 return await announce(outbox, *events)
             await asyncio.sleep(0.1)
 

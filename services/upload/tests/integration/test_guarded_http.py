@@ -3,15 +3,12 @@
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Sequence
-from datetime import UTC, datetime, timedelta
 from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
+from reelay.common.testing.certificates import self_signed
 from reelay.upload.adapters.guarded_http import GuardedFetcher
 from reelay.upload.domain.addresses import AddressGuard
 from reelay.upload.domain.remote import PrivateAddressError, RemoteError, parse_url
@@ -48,38 +45,9 @@ async def content(fetcher: GuardedFetcher, url: str) -> bytes:
         await answer.close()
 
 
-def make_certificate(folder: Path, name: str) -> Path:
-    """Write a key and a certificate that it signed itself."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-    now = datetime.now(UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(subject)
-        .issuer_name(subject)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - timedelta(days=1))
-        .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    file = folder / "certificate.pem"
-    file.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-        + certificate.public_bytes(serialization.Encoding.PEM)
-    )
-    return file
-
-
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    return make_certificate(tmp_path, NAME)
+    return self_signed(tmp_path, NAME)
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
-
+from reelay.common.database import DatabaseUnavailableError
 from reelay.common.identity import new_id
 from reelay.upload.domain.errors import UploadGoneError
 from reelay.upload.domain.upload import Upload
@@ -67,9 +66,9 @@ def whole() -> Upload:
     return Upload(new_id(), "ada", 10, offset_bytes=10)
 
 
-async def test_pool_without_a_free_connection_ends_no_sweeping() -> None:
+async def test_database_that_is_away_ends_no_sweeping() -> None:
     world = World()
-    rows = Rows(failures=[NoConnectionFreeError("the pool is empty")])
+    rows = Rows(failures=[DatabaseUnavailableError()])
     running = asyncio.create_task(sweeping(rows, world).run())
     swept = asyncio.create_task(world.swept.wait())
     await asyncio.wait({running, swept}, return_when=asyncio.FIRST_COMPLETED)

@@ -1,14 +1,18 @@
 """PostgreSQL: a pool and transactions."""
 
 import select
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 
+import structlog
 from sqlalchemy import event, text
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from reelay.common.errors import OutageError
 
 CONNECTION = {
     "connect_timeout": 5,
@@ -20,6 +24,12 @@ CONNECTION = {
 """libpq's parameters (s; the last in ms): a server whose machine vanished is given up after about
 10 s, where the kernel alone would wait for a quarter of an hour (PostgreSQL, 32.1.2)."""
 
+log = structlog.get_logger()
+
+
+class DatabaseUnavailableError(OutageError):
+    """The database does not answer, or has no connection free."""
+
 
 def sqlalchemy_url(url: str) -> str:
     """Return a postgresql:// URL in the form that selects the psycopg 3 driver."""
@@ -27,14 +37,16 @@ def sqlalchemy_url(url: str) -> str:
 
 
 class Database:
-    """The tables of one service."""
+    """The tables of one service. Its contexts and `check` raise DatabaseUnavailableError."""
 
-    def __init__(self, url: str, *, pool_size: int = 10) -> None:
+    def __init__(self, url: str, *, pool_size: int = 10, pool_timeout_s: float = 30.0) -> None:
+        """A connection is waited for so long when all are in use."""
         self.engine: AsyncEngine = create_async_engine(
             sqlalchemy_url(url),
             connect_args=CONNECTION,
             pool_size=pool_size,
             max_overflow=pool_size,
+            pool_timeout=pool_timeout_s,
             pool_use_lifo=True,  # the connection used last has its statements prepared
         )
         event.listen(self.engine.sync_engine, "checkout", self._check_out)
@@ -46,8 +58,9 @@ class Database:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """Yield a session whose changes are committed when the block ends without error."""
-        async with self._sessions() as session, session.begin():
-            yield session
+        with outages():
+            async with self._sessions() as session, session.begin():
+                yield session
 
     @asynccontextmanager
     async def autocommit(self) -> AsyncIterator[AsyncSession]:
@@ -55,13 +68,15 @@ class Database:
 
         A single statement takes one round trip so, instead of three.
         """
-        async with self._sessions(bind=self._autocommit) as session:
-            yield session
+        with outages():
+            async with self._sessions(bind=self._autocommit) as session:
+                yield session
 
     async def check(self) -> None:
-        """Return when the database answers; raises sqlalchemy.exc.OperationalError otherwise."""
-        async with self.engine.connect() as connection:
-            await connection.execute(text("SELECT 1"))
+        """Return when the database answers."""
+        with outages():
+            async with self.engine.connect() as connection:
+                await connection.execute(text("SELECT 1"))
 
     async def close(self) -> None:
         """Close all connections."""
@@ -80,6 +95,16 @@ class Database:
             self.engine.dialect.do_ping(connection)
         except self.engine.dialect.dbapi.Error as error:  # type: ignore[union-attr]  # there is one
             raise DisconnectionError from error
+
+
+@contextmanager
+def outages() -> Iterator[None]:
+    """Tell of a server that is down or has too much to do, to those who know no SQLAlchemy too."""
+    try:
+        yield
+    except (OperationalError, InterfaceError, NoConnectionFreeError) as error:
+        log.warning("the database cannot be used", error=repr(error)[:300])
+        raise DatabaseUnavailableError from error
 
 
 def _is_readable(descriptor: int) -> bool:

@@ -18,7 +18,6 @@ from reelay.common import metrics
 from reelay.common.cloudevents import Envelope, wrap
 from reelay.common.commands import DeadLetter
 from reelay.common.errors import OutageError, PermanentError, TransientError
-from reelay.common.outages import database_outages
 from reelay.common.storage.port import StoreUnavailableError
 from reelay.common.streams import Consumer
 
@@ -28,6 +27,9 @@ if TYPE_CHECKING:
 
 MAX_RETRY_DELAY_S = 30.0
 MAX_OUTAGE_DELAY_S = 5.0
+
+OUTAGES = (OutageError, StoreUnavailableError)
+"""Servers that are down or have too much to do are waited for, whatever the number of attempts."""
 
 INVALID = (PermanentError, ValidationError, DependsValidationError)
 """No repetition helps."""
@@ -172,7 +174,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         while True:
             try:
                 await call_next(msg)
-            except _outages() as error:
+            except OUTAGES as error:
                 log.warning("waiting for a server", delay_s=delay, error=repr(error)[:300])
                 await asyncio.sleep(delay)
                 delay = min(MAX_OUTAGE_DELAY_S, delay * 2)
@@ -195,14 +197,6 @@ class _Delivery(BaseMiddleware[Any, Any]):
         await self._publish(wrap(letter, source=route.consumer.durable, message_id=identity))
         await raw.term()
         return "dead"
-
-
-def _outages() -> tuple[type[Exception], ...]:
-    """Return the errors of servers that are down or have too much to do.
-
-    They are waited for, whatever the number of attempts.
-    """
-    return (OutageError, StoreUnavailableError, *database_outages())
 
 
 def _attempts(raw: Msg) -> int:

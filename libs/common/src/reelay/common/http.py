@@ -23,9 +23,8 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.routing import Match
 
-from reelay.common.errors import OutageError, ReelayError
+from reelay.common.errors import ReelayError
 from reelay.common.openapi import PROBLEMS
-from reelay.common.outages import database_outages
 from reelay.common.prompt_worker import prompt_worker
 
 Check = Callable[[], Awaitable[None]]
@@ -65,15 +64,12 @@ def problem_response(
 def create_app(title: str, checks: Mapping[str, Check]) -> FastAPI:
     """Return an application with health, readiness, metrics and problem documents.
 
-    `checks` are asked by `/readyz`; each raises when what it is named for cannot be used. A service
-    with a database imports `reelay.common.database` before.
+    `checks` are asked by `/readyz`; each raises when what it is named for cannot be used.
     """
     app = FastAPI(title=f"Reelay {title}", docs_url=None, redoc_url=None, responses=PROBLEMS)
     app.add_exception_handler(ReelayError, _on_reelay_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
-    for outage in database_outages():
-        app.add_exception_handler(outage, _on_outage)
     app.add_exception_handler(Exception, _on_bug)
 
     @app.api_route("/healthz", methods=READING, include_in_schema=False)
@@ -251,11 +247,6 @@ async def _on_invalid(_: Request, error: Exception) -> JSONResponse:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     return problem_response(422, f"{where}: {first['msg']}", kind="unprocessable")
-
-
-async def _on_outage(_: Request, error: Exception) -> JSONResponse:
-    log.warning("database does not answer", error=repr(error)[:300])
-    return problem_response(503, OutageError().detail, headers={"retry-after": "1"})
 
 
 async def _on_bug(request: Request, error: Exception) -> JSONResponse:

@@ -19,7 +19,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from reelay.common import metrics
 from reelay.common.cloudevents import Envelope
 from reelay.common.database import Database
-from reelay.common.messaging import BrokerUnavailableError, Messaging
+from reelay.common.errors import OutageError
+from reelay.common.messaging import Messaging
 from reelay.common.messaging_tables import OUTBOX
 
 RELAY_LOCK = 0x6F7574626F78  # 'outbox'
@@ -80,13 +81,13 @@ class Relay:
                 try:
                     await self._relay()
                     await self._rest()
-                except (SQLAlchemyError, BrokerUnavailableError, OSError) as error:
+                except (SQLAlchemyError, OutageError, OSError) as error:
                     log.warning("outbox waits", error=repr(error)[:300])
                     self._behind = True
                     self._fresh.clear()
                     await asyncio.sleep(RETRY_S)
         finally:
-            with suppress(SQLAlchemyError, OSError, TimeoutError):
+            with suppress(SQLAlchemyError, OutageError, OSError, TimeoutError):
                 async with asyncio.timeout(LAST_TIDY_S):
                     await self._tidy()
 

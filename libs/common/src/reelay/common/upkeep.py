@@ -15,7 +15,7 @@ import sqlalchemy as sa
 import structlog
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from reelay.common.database import Database
+from reelay.common.database import Database, outages
 from reelay.common.errors import ConflictError, ReelayError
 
 LOCK = {"key": 0x636F6C6C656374}  # 'collect'
@@ -93,7 +93,7 @@ async def collect_for_ever(collecting: Collects, interval_s: float) -> None:
                 log.info("collected", kind=removal.kind, name=removal.name)
         except CollectionRunningError:
             continue
-        except (ReelayError, sa.exc.SQLAlchemyError, OSError) as error:
+        except (ReelayError, OSError) as error:
             log.warning("collection waits", error=repr(error)[:300])
 
 
@@ -102,18 +102,20 @@ async def collecting_alone(database: Database) -> AsyncIterator[None]:
     """Be the one replica that collects; raises CollectionRunningError when another does.
 
     The lock ends with its connection, so that a killed replica holds up nobody. It only spares
-    work: what makes a removal safe is decided anew for each, under a lock of its own.
+    work: what makes a removal safe is decided anew for each, under a lock of its own. Raises
+    DatabaseUnavailableError.
     """
-    connection = await database.engine.connect()
-    try:
-        taken = await connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), LOCK)
-        if not taken.scalar_one():
-            raise CollectionRunningError
-        await connection.commit()
-        yield
-    finally:
-        # Whoever asked may have gone, and then every wait here would be cancelled too.
-        await asyncio.shield(asyncio.create_task(_release(connection)))
+    with outages():
+        connection = await database.engine.connect()
+        try:
+            taken = await connection.execute(sa.text("SELECT pg_try_advisory_lock(:key)"), LOCK)
+            if not taken.scalar_one():
+                raise CollectionRunningError
+            await connection.commit()
+            yield
+        finally:
+            # Whoever asked may have gone, and then every wait here would be cancelled too.
+            await asyncio.shield(asyncio.create_task(_release(connection)))
 
 
 async def _release(connection: AsyncConnection) -> None:

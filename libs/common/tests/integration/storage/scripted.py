@@ -46,13 +46,21 @@ class Answers:
     def __init__(self, *answers: bytes) -> None:
         self.asked = 0
         self._answers = answers
+        self._news = asyncio.Event()
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await reader.readuntil(b"\r\n\r\n")
             self.asked += 1
+            self._news.set()
             writer.write(self._answers[min(self.asked, len(self._answers)) - 1])
             await writer.drain()
+
+    async def until_asked(self, times: int) -> None:
+        """Return when so many requests have come."""
+        while self.asked < times:
+            self._news.clear()
+            await self._news.wait()
 
 
 @asynccontextmanager

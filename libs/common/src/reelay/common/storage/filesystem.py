@@ -88,6 +88,9 @@ class FilesystemObjectStore:
             for info in infos:
                 yield info
 
+    def anticipate(self, key: str) -> None:
+        """See ObjectStore. Nobody is to be asked."""
+
     def local_path(self, key: str) -> Path | None:
         """See ObjectStore."""
         return self._root / check_key(key)

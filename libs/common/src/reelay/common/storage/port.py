@@ -157,6 +157,10 @@ class ObjectStore(Protocol):
         """Describe an object; raise ObjectMissingError when there is none."""
         ...
 
+    def anticipate(self, key: str) -> None:
+        """Hear that the whole object is going to be read at once; never waits."""
+        ...
+
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """Stream the bytes [start, end) of an object; `end` None reads to its end.
 

@@ -94,6 +94,10 @@ class S3ObjectStore:
         check_key(key)
         return await self._reader.head(key)
 
+    def anticipate(self, key: str) -> None:
+        """See ObjectStore."""
+        self._reader.anticipate(check_key(key))
+
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See ObjectStore."""
         check_key(key)

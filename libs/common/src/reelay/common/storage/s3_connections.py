@@ -8,6 +8,7 @@ import socket
 import ssl
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -91,6 +92,20 @@ class _Connection(asyncio.BufferedProtocol):
             answer.lost(error)
 
 
+@dataclass(frozen=True)
+class Exchange:
+    """A request that was sent, and its answer."""
+
+    answer: Answer
+    _connection: _Connection
+    _kept: bool
+
+    @property
+    def stale(self) -> bool:
+        """Whether the server had closed the connection before it saw the request."""
+        return self._kept and self._connection.closed and not self.answer.heard
+
+
 class Connections:
     """Connections to one server, kept for the next request. They belong to one event loop."""
 
@@ -111,21 +126,41 @@ class Connections:
         self.room = memoryview(bytearray(STEP_BYTES))
         """Where bytes of any connection lie between the kernel and the parser, which copies."""
 
-    async def ask(self, method: str, target: str, fields: Mapping[str, str]) -> Answer:
+    async def ask(
+        self,
+        method: str,
+        target: str,
+        fields: Mapping[str, str],
+        begun: Exchange | None = None,
+    ) -> Answer:
         """Send a request without a body; return its answer, whose body is still to be read.
 
-        Raises BrokenError. A kept connection that the server has closed meanwhile is no error.
+        `begun` is the same request, sent before. Raises BrokenError. A kept connection that the
+        server has closed meanwhile is no error.
         """
-        more = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
-        request = f"{method} {target} HTTP/1.1\r\n{self._always}{more}\r\n".encode("latin-1")
-        await self._turn()
         try:
-            answer = await self._answered(method, request)
+            await self._turn()
+        except BaseException:
+            if begun:
+                begun.answer.close()
+            raise
+        try:
+            answer = await self._answered(method, self._request(method, target, fields), begun)
         except BaseException:
             self._slots.release()
             raise
         answer.when_ended(self._slots.release)
         return answer
+
+    def begin(self, method: str, target: str) -> Exchange | None:
+        """Send a request over a kept connection in this step; return None if there is none.
+
+        To be gone on with by `ask`, or its answer to be closed.
+        """
+        connection = None if self._slots.locked() else self._kept()
+        if connection is None:
+            return None
+        return self._sent(method, self._request(method, target, {}), connection, kept=True)
 
     def close(self) -> None:
         """End all connections, and the answers under way with them; there will be no others."""
@@ -148,31 +183,47 @@ class Connections:
         if connection in self._idle:
             self._idle.remove(connection)
 
+    def _request(self, method: str, target: str, fields: Mapping[str, str]) -> bytes:
+        more = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
+        return f"{method} {target} HTTP/1.1\r\n{self._always}{more}\r\n".encode("latin-1")
+
     async def _turn(self) -> None:
+        if not self._slots.locked():
+            await self._slots.acquire()
+            return
         try:
-            async with asyncio.timeout(self._silence_s if self._slots.locked() else None):
+            async with asyncio.timeout(self._silence_s):
                 await self._slots.acquire()
         except TimeoutError as error:
             raise BrokenError("too many answers are under way") from error
 
-    async def _answered(self, method: str, request: bytes) -> Answer:
+    async def _answered(self, method: str, request: bytes, begun: Exchange | None) -> Answer:
         while True:
-            kept = self._kept()
-            connection = kept or await self._connect()
-            answer = Answer(method, self._silence_s)
-            connection.ask(request, answer)
+            exchange, begun = begun or await self._exchange(method, request), None
             try:
-                await answer.head()
+                await exchange.answer.head()
             except BrokenError:
-                stale = kept is not None and kept.closed and not answer.heard
-                answer.close()
+                stale = exchange.stale
+                exchange.answer.close()
                 if not stale:
                     raise
             except BaseException:
-                answer.close()
+                exchange.answer.close()
                 raise
             else:
-                return answer
+                return exchange.answer
+
+    async def _exchange(self, method: str, request: bytes) -> Exchange:
+        if connection := self._kept():
+            return self._sent(method, request, connection, kept=True)
+        return self._sent(method, request, await self._connect(), kept=False)
+
+    def _sent(
+        self, method: str, request: bytes, connection: _Connection, *, kept: bool
+    ) -> Exchange:
+        answer = Answer(method, self._silence_s)
+        connection.ask(request, answer)
+        return Exchange(answer, connection, kept)
 
     def _kept(self) -> _Connection | None:
         while self._idle:

@@ -15,6 +15,24 @@ from urllib.parse import quote
 ALGORITHM = "AWS4-HMAC-SHA256"
 LONGEST_S = 7 * 86400
 """S3 allows no longer life."""
+AT_ONCE_S = 900
+"""Life of a request that is sent at once, for clocks that differ."""
+
+
+@dataclass(frozen=True)
+class _Form:
+    """All of a signed request but its method and path."""
+
+    query: str
+    headers: str
+    to_sign: str
+    key: bytes
+
+    def target(self, method: str, path: str) -> str:
+        request = f"{method}\n{path}\n{self.query}\n{self.headers}\nUNSIGNED-PAYLOAD"
+        text = self.to_sign + hashlib.sha256(request.encode()).hexdigest()
+        signature = hmac.digest(self.key, text.encode(), "sha256").hex()
+        return f"{path}?{self.query}&X-Amz-Signature={signature}"
 
 
 @dataclass(frozen=True)
@@ -38,21 +56,25 @@ class Signer:
         now: datetime | None = None,
     ) -> str:
         """Return the URL of a request whose `headers` must be sent as they are."""
+        form = self._form(now or datetime.now(UTC), query, headers, expires_s)
         scheme = "https" if self.tls else "http"
-        target = self.target(method, path, query, headers, expires_s, now)
-        return f"{scheme}://{self.endpoint}{target}"
+        return f"{scheme}://{self.endpoint}{form.target(method, path)}"
 
-    def target(
+    def target(self, method: str, path: str, now: datetime | None = None) -> str:
+        """Return what follows the server's name in the URL of a request that is sent at once.
+
+        It is signed as of the minute's beginning: all but the path is made once a minute.
+        """
+        minute = (now or datetime.now(UTC)).replace(second=0, microsecond=0)
+        return _form_of(self, minute).target(method, path)
+
+    def _form(
         self,
-        method: str,
-        path: str,
+        now: datetime,
         query: Mapping[str, str],
         headers: Mapping[str, str],
         expires_s: float,
-        now: datetime | None = None,
-    ) -> str:
-        """Return what of `url` follows the server's name."""
-        now = now or datetime.now(UTC)
+    ) -> _Form:
         moment = f"{now:%Y%m%dT%H%M%SZ}"
         day = moment[:8]
         scope = f"{day}/{self.region}/s3/aws4_request"
@@ -66,14 +88,18 @@ class Signer:
             "X-Amz-Expires": str(max(1, min(LONGEST_S, round(expires_s)))),
             "X-Amz-SignedHeaders": names,
         }
-        encoded = "&".join(f"{_encode(k)}={_encode(v)}" for k, v in sorted(parameters.items()))
         lines = "".join(f"{name}:{signed[name]}\n" for name in sorted(signed))
-        request = "\n".join([method, path, encoded, lines, names, "UNSIGNED-PAYLOAD"])
-        digest = hashlib.sha256(request.encode()).hexdigest()
-        text = "\n".join([ALGORITHM, moment, scope, digest])
-        key = _signing_key(self.secret_key, day, self.region)
-        signature = hmac.digest(key, text.encode(), "sha256").hex()
-        return f"{path}?{encoded}&X-Amz-Signature={signature}"
+        return _Form(
+            query="&".join(f"{_encode(k)}={_encode(v)}" for k, v in sorted(parameters.items())),
+            headers=f"{lines}\n{names}",
+            to_sign=f"{ALGORITHM}\n{moment}\n{scope}\n",
+            key=_signing_key(self.secret_key, day, self.region),
+        )
+
+
+@lru_cache(maxsize=16)
+def _form_of(signer: Signer, minute: datetime) -> _Form:
+    return signer._form(minute, {}, {}, AT_ONCE_S)
 
 
 @lru_cache(maxsize=16)

@@ -14,11 +14,10 @@ from urllib3 import HTTPResponse
 
 from reelay.common.storage.port import ObjectInfo, StoreUnavailableError
 from reelay.common.storage.s3_answers import Answer, BrokenError
-from reelay.common.storage.s3_connections import Connections
+from reelay.common.storage.s3_connections import Connections, Exchange
 from reelay.common.storage.s3_presign import Signer
 from reelay.common.storage.s3_requests import (
     CONNECT_TIMEOUT_S,
-    PRESIGNED_FOR,
     RETRIED,
     Guard,
     s3_errors,
@@ -35,10 +34,11 @@ RESUMPTIONS = 4
 """How often in a row, without a block in between, a connection may break."""
 CONNECTIONS = 256
 """Many, as a read may rest for minutes: that of a paused FFmpeg."""
+UNREAD_S = 1.0
+"""After this an object that was asked for ahead is not going to be read."""
 TRIES = 5
 BACKOFF_S = 0.2
 LONGEST_BACKOFF_S = 5.0
-PRESIGNED_FOR_S = PRESIGNED_FOR.total_seconds()
 READABLE = (
     HTTPStatus.OK,
     HTTPStatus.PARTIAL_CONTENT,
@@ -64,7 +64,17 @@ class Reader:
             connect_timeout_s=CONNECT_TIMEOUT_S,
             silence_s=read_timeout_s,
         )
+        self._ahead: dict[str, Exchange] = {}
         self._closed = False
+
+    def anticipate(self, key: str) -> None:
+        """Ask for a whole object over a kept connection, if there is one; see ObjectStore."""
+        if self._closed or key in self._ahead or not self._guard.sees_none_fail:
+            return
+        exchange = self._connections.begin("GET", self._target("GET", key))
+        if exchange is not None:
+            self._ahead[key] = exchange
+            asyncio.get_running_loop().call_later(UNREAD_S, self._give_up, key, exchange)
 
     async def read(self, key: str, start: int, end: int | None) -> AsyncIterator[bytes]:
         """Yield the bytes [start, end) of an object, `end` None meaning its end.
@@ -109,6 +119,7 @@ class Reader:
     async def aclose(self) -> None:
         """Close the connections; nothing is read from then on."""
         self._closed = True
+        self._ahead.clear()
         self._connections.close()
         for _ in range(CLOSING_STEPS):
             await asyncio.sleep(0)
@@ -147,8 +158,15 @@ class Reader:
     async def _request(self, method: str, key: str, headers: dict[str, str]) -> Answer:
         if self._closed:
             raise StoreUnavailableError("The object store was closed.")
-        target = self._signer.target(method, f"{self._folder}/{key}", {}, {}, PRESIGNED_FOR_S)
-        return await self._connections.ask(method, target, headers)
+        begun = self._ahead.pop(key, None) if method == "GET" and not headers else None
+        return await self._connections.ask(method, self._target(method, key), headers, begun)
+
+    def _target(self, method: str, key: str) -> str:
+        return self._signer.target(method, f"{self._folder}/{key}")
+
+    def _give_up(self, key: str, exchange: Exchange) -> None:
+        if self._ahead.get(key) is exchange:
+            self._ahead.pop(key).answer.close()
 
     async def _blocks(self, answer: Answer, *, first: bool) -> AsyncIterator[bytes]:
         """Yield an answer's body; if it is the `first` one, what comes first as it comes."""

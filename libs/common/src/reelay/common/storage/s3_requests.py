@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError
 from urllib3.response import BaseHTTPResponse
 
 from reelay.common import metrics
-from reelay.common.storage.breaker import CircuitBreaker
+from reelay.common.storage.breaker import Circuit, CircuitBreaker
 from reelay.common.storage.port import (
     AttemptMissingError,
     Bytes,
@@ -74,6 +74,11 @@ class Guard:
         """Raise CircuitOpenError while the server is left alone; else tell the outcome later."""
         if not self._breaker.lets_pass():
             raise CircuitOpenError("it failed several times in a row and is left alone for now")
+
+    @property
+    def sees_none_fail(self) -> bool:
+        """Whether `enter` would let everybody pass."""
+        return self._breaker.state is Circuit.CLOSED
 
     def answered(self, status: int) -> None:
         """Note an answer."""

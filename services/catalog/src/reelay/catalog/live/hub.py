@@ -12,6 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.catalog.live.log import Change, changes_after, prune
 from reelay.common.database import Database
+from reelay.common.errors import OutageError
 from reelay.common.tokens import Identity
 
 BATCH = 500
@@ -144,7 +145,7 @@ class Hub:
             try:
                 while await self._distribute():
                     pass
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, OutageError, OSError) as error:
                 log.warning("live updates wait for the database", error=repr(error)[:300])
             try:
                 async with asyncio.timeout(POLL_S):
@@ -170,7 +171,7 @@ class Hub:
             await asyncio.sleep(PRUNE_S)
             try:
                 await prune(self._database)
-            except (SQLAlchemyError, OSError) as error:
+            except (SQLAlchemyError, OutageError, OSError) as error:
                 log.warning("old changes stay for now", error=repr(error)[:300])
 
 

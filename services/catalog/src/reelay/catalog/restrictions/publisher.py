@@ -21,8 +21,9 @@ from reelay.catalog.restrictions.marks import mark
 from reelay.catalog.restrictions.tables import AccessRow
 from reelay.common.content_access import Access, ContentAccessChanged
 from reelay.common.database import Database
+from reelay.common.errors import ReelayError
 from reelay.common.messaging import Messaging
-from reelay.common.storage import ObjectStore, StoreUnavailableError
+from reelay.common.storage import ObjectStore
 
 POLL_S = 2.0
 """How soon what another replica left is found."""
@@ -31,7 +32,7 @@ LOOK_S = 30.0
 RETRY_S = 0.5
 BATCH = 100
 
-OUTAGES = (SQLAlchemyError, nats.errors.Error, StoreUnavailableError, OSError)
+OUTAGES = (SQLAlchemyError, nats.errors.Error, ReelayError, OSError)
 
 log = structlog.get_logger()
 

@@ -82,7 +82,7 @@ class Copies:
 
     def unknown(self, key: str) -> bool:
         """Tell whether there is neither a copy of an object nor a file that may be one."""
-        return key not in self._copies and name_of(key) not in self._left
+        return key not in self._copies and (not self._left or name_of(key) not in self._left)
 
     def take_left(self, key: str) -> Kept | None:
         """Return the file that an earlier process left of this object, to be added or dropped."""

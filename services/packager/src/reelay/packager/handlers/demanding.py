@@ -4,9 +4,9 @@ import asyncio
 import time
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.common.commands import SegmentDemanded
+from reelay.common.errors import OutageError
 from reelay.common.outbox import Outbox
 from reelay.packager.domain.demand import DemandBoard, parse_path
 from reelay.packager.handlers.dispatching import Dispatcher
@@ -41,5 +41,5 @@ class Demanding:
             try:
                 async with self._outbox.transaction() as tx:
                     await self._dispatcher.dispatch(tx)
-            except SQLAlchemyError as error:
+            except OutageError as error:
                 log.warning("demand waits", error=repr(error)[:300])

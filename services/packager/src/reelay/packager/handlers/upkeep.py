@@ -5,7 +5,6 @@ from datetime import timedelta
 
 import structlog
 from nats.errors import Error as NatsError
-from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.common.commands import Lane
 from reelay.common.errors import ReelayError
@@ -48,7 +47,7 @@ class Upkeep:
             await asyncio.sleep(TICK_S)
             try:
                 await self.tick()
-            except (SQLAlchemyError, ReelayError, NatsError, OSError) as error:
+            except (ReelayError, NatsError, OSError) as error:
                 log.warning("upkeep waits", error=repr(error)[:300])
 
     async def tick(self) -> None:

@@ -8,7 +8,6 @@ from functools import partial
 from uuid import UUID
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.common.errors import PermanentError, ReelayError, TransientError
 from reelay.upload.domain.errors import (
@@ -79,7 +78,7 @@ class ImportQueue:
             self._woken.clear()
             try:
                 await self._begin_some()
-            except (ReelayError, SQLAlchemyError, OSError) as error:
+            except (ReelayError, OSError) as error:
                 log.warning("imports wait", error=repr(error)[:300])
             with suppress(TimeoutError):
                 async with asyncio.timeout(POLL_S):
@@ -177,7 +176,7 @@ class ImportQueue:
                 await asyncio.sleep(RENEW_EVERY_S)
                 try:
                     await self.fetching.imports.renew(upload_id, LEASE_S)
-                except (SQLAlchemyError, OSError) as error:
+                except (ReelayError, OSError) as error:
                     log.warning("lease not renewed", error=repr(error)[:300])
 
         renewing = asyncio.create_task(renew())

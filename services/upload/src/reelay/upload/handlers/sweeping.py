@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from reelay.common.errors import PermanentError, ReelayError
 from reelay.common.storage.port import ObjectStore
@@ -36,7 +35,7 @@ class Sweeping:
         while True:
             try:
                 await self.sweep()
-            except (ReelayError, SQLAlchemyError, OSError) as error:
+            except (ReelayError, OSError) as error:
                 log.warning("sweep waits", error=repr(error)[:300])
             await asyncio.sleep(self.interval_s)
 
