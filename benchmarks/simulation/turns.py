@@ -57,9 +57,10 @@ class Turns:
         number = package.video.owner
         owner = self._owners.setdefault(number, _Owner(number))
         if not owner.hungry:
-            owner.time = joining_time(owner.time, [self._round])
+            owner.time = joining_time(owner.time, self._round)
             self._backlog(number, True)
-        package.virtual_time = joining_time(None, (entry[0] for entry in owner.hungry))
+        least = min((entry[0] for entry in owner.hungry), default=0.0)
+        package.virtual_time = joining_time(None, least)
         heapq.heappush(owner.hungry, _hunger(package))
         self._push(owner)
 

@@ -60,6 +60,62 @@ async def test_owner_with_one_clip_is_not_behind_one_with_a_hundred_films(house:
     assert made_before <= 2
 
 
+async def test_owner_who_returns_after_a_rest_waits_no_longer_than_a_new_one(house: House) -> None:
+    await house.add("old", seconds=1200)
+    queue = on(Lane.LADDER, await house.work())
+    while queue:
+        await house.finish(queue.pop(0))
+        queue += on(Lane.LADDER, await house.work())
+    for _ in range(20):
+        await house.add("new", seconds=400)
+    queue = on(Lane.LADDER, await house.work())
+    clip = await house.add("old", seconds=30)
+    queue += on(Lane.LADDER, await house.work())
+    made_before = 0
+    while (task := queue.pop(0)).package_id != clip.package_id:
+        assert made_before < 10, "the clip waits for its turn"
+        made_before += 1
+        await house.finish(task)
+        queue += on(Lane.LADDER, await house.work())
+    assert made_before <= 3
+
+
+async def test_openings_of_twenty_films_do_not_delay_another_owner_s(house: House) -> None:
+    films = [await house.add("many") for _ in range(20)]
+    queue = on(Lane.OPENING, await house.work())
+    assert [task.package_id for task in queue] == [film.package_id for film in films[:2]]
+    clip = await house.add("one")
+    await house.finish(queue.pop(0))
+    queue += on(Lane.OPENING, await house.work())
+    assert queue[1].package_id == clip.package_id
+    opened = {films[0].package_id}
+    while queue:
+        opened.add(queue[0].package_id)
+        await house.finish(queue.pop(0))
+        queue += on(Lane.OPENING, await house.work())
+    assert len(opened) == 21
+
+
+async def test_film_is_opened_at_once_while_there_is_room_and_in_its_turn_when_not(
+    house: House,
+) -> None:
+    begun = [await house.request(f"{number:064x}") for number in range(1, 5)]
+    opened = [task.package_id for task in on(Lane.OPENING, await house.work())]
+    assert opened == [package for package, _ in begun[:2]]
+
+
+async def test_viewer_of_forty_films_fills_no_lane(house: House) -> None:
+    films = [await house.add("a", seconds=400) for _ in range(40)]
+    while tasks := on(Lane.OPENING, await house.work()):
+        for task in tasks:
+            await house.finish(task)
+    for film in films:
+        await house.demand(film, "video/360p/60.m4s")
+    tasks = await house.work()
+    assert len(on(Lane.ONDEMAND, tasks)) == 2
+    assert len(on(Lane.OPENING, tasks)) == 1
+
+
 async def test_films_of_two_owners_share_the_encoders_evenly(house: House) -> None:
     for owner in ("a", "a", "a", "b"):
         await house.add(owner, seconds=2000)

@@ -30,7 +30,7 @@ def test_many_demands_for_one_segment_are_one() -> None:
     board = DemandBoard()
     assert board.hear(wanted(3), "a", 0.0)
     assert not board.hear(wanted(3), "b", 0.1)
-    assert list(board.waiting(0.2)) == [wanted(3)]
+    assert board.waiting(0.2) == [wanted(3)]
 
 
 def test_demand_that_nobody_repeats_lapses() -> None:
@@ -38,7 +38,7 @@ def test_demand_that_nobody_repeats_lapses() -> None:
     board.hear(wanted(3), "a", 0.0)
     board.hear(wanted(4), "a", 0.0)
     board.hear(wanted(4), "a", LAPSE_S)
-    assert list(board.waiting(LAPSE_S + 0.1)) == [wanted(4)]
+    assert board.waiting(LAPSE_S + 0.1) == [wanted(4)]
 
 
 def test_demand_after_a_lapse_is_new() -> None:
@@ -51,7 +51,7 @@ def test_met_demand_waits_no_more() -> None:
     board = DemandBoard()
     board.hear(wanted(3), "a", 0.0)
     board.forget(wanted(3))
-    assert list(board.waiting(0.1)) == []
+    assert board.waiting(0.1) == []
 
 
 def test_viewer_who_asks_for_everything_delays_another_by_one_turn() -> None:
@@ -59,7 +59,7 @@ def test_viewer_who_asks_for_everything_delays_another_by_one_turn() -> None:
     for number in range(1, 101):
         board.hear(wanted(number), "greedy", number / 1000)
     board.hear(wanted(500), "modest", 0.5)
-    assert list(board.waiting(0.6))[:3] == [wanted(1), wanted(500), wanted(2)]
+    assert board.waiting(0.6)[:3] == [wanted(1), wanted(500), wanted(2)]
 
 
 def test_player_of_many_names_gets_no_more_than_its_address() -> None:
@@ -67,7 +67,7 @@ def test_player_of_many_names_gets_no_more_than_its_address() -> None:
     for number in range(1, 101):
         board.hear(wanted(number), f"greedy-{number}", number / 1000)
     board.hear(wanted(500), "modest-1", 0.5)
-    assert list(board.waiting(0.6))[:3] == [wanted(1), wanted(500), wanted(2)]
+    assert board.waiting(0.6)[:3] == [wanted(1), wanted(500), wanted(2)]
 
 
 def test_players_at_one_address_take_turns() -> None:
@@ -75,7 +75,7 @@ def test_players_at_one_address_take_turns() -> None:
     for number in range(1, 101):
         board.hear(wanted(number), "home-tv", number / 1000)
     board.hear(wanted(500), "home-phone", 0.5)
-    assert list(board.waiting(0.6))[:3] == [wanted(1), wanted(500), wanted(2)]
+    assert board.waiting(0.6)[:3] == [wanted(1), wanted(500), wanted(2)]
 
 
 def test_ten_viewers_at_ten_positions_take_turns() -> None:
@@ -83,8 +83,42 @@ def test_ten_viewers_at_ten_positions_take_turns() -> None:
     for viewer in range(10):
         for step in range(3):
             board.hear(wanted(100 * viewer + step + 1), f"v{viewer}", viewer / 100 + step / 1000)
-    first_ten = [w.number // 100 for w in list(board.waiting(0.5))[:10]]
+    first_ten = [w.number // 100 for w in board.waiting(0.5)[:10]]
     assert len(set(first_ten)) == len(first_ten)
+
+
+def test_who_waits_for_what_a_greedy_one_asked_for_before_keeps_a_turn_of_their_own() -> None:
+    board = DemandBoard()
+    for number in range(1, 101):
+        board.hear(wanted(number), "greedy-1", number / 1000)
+    assert not board.hear(wanted(90), "modest-1", 0.5)
+    assert board.waiting(0.6)[:3] == [wanted(1), wanted(90), wanted(2)]
+    assert len(board.waiting(0.6)) == 100
+
+
+def test_demand_of_one_viewer_lapses_while_that_of_another_lasts() -> None:
+    board = DemandBoard()
+    for number in (1, 2, 3):
+        board.hear(wanted(number), "greedy-1", 0.0)
+    board.hear(wanted(3), "modest-1", 0.1)
+    for number in (1, 2, 3):
+        board.hear(wanted(number), "greedy-1", LAPSE_S)
+    assert board.waiting(LAPSE_S + 0.2) == [wanted(1), wanted(2), wanted(3)]
+
+
+def test_repeated_demand_is_no_seek() -> None:
+    board = DemandBoard()
+    board.hear(wanted(50), "a", 0.0)
+    board.hear(wanted(9), "b", 1.0)
+    board.hear(wanted(50), "a", 1.5)
+    assert board.focus("p", 2.0) == 9
+
+
+def test_focus_lasts_while_its_demand_is_repeated() -> None:
+    board = DemandBoard()
+    for moment in range(100):
+        board.hear(wanted(9), "a", float(moment))
+    assert board.focus("p", 100.0) == 9
 
 
 def test_focus_follows_the_last_seek_and_is_forgotten() -> None:

@@ -39,12 +39,12 @@ def test_older_package_goes_first_among_equals() -> None:
 
 
 def test_nobody_saves_up_turns_while_away() -> None:
-    assert joining_time(own=1.0, present=[50.0, 60.0]) == 50.0
+    assert joining_time(own=1.0, present_round=50.0) == 50.0
 
 
 def test_nobody_returns_to_wipe_out_what_they_got() -> None:
-    assert joining_time(own=70.0, present=[50.0]) == 70.0
+    assert joining_time(own=70.0, present_round=50.0) == 70.0
 
 
-def test_first_to_come_starts_at_zero() -> None:
-    assert joining_time(None, []) == 0.0
+def test_who_comes_new_starts_where_the_others_are() -> None:
+    assert joining_time(None, 50.0) == 50.0

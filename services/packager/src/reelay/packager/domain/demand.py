@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 LAPSE_S = 2.0
 """A demand that is not repeated for this long is dropped: its viewer has left or been served."""
@@ -36,7 +37,8 @@ def parse_path(package_id: str, path: str) -> Wanted | None:
 
 @dataclass
 class _Demand:
-    viewer: str
+    """What one viewer waits for."""
+
     first_heard_s: float
     last_heard_s: float
 
@@ -45,19 +47,24 @@ class _Demand:
 class DemandBoard:
     """The demands of the last seconds. Times are one monotonic clock's, in seconds."""
 
-    _demands: dict[Wanted, _Demand] = field(default_factory=dict)
+    _demands: dict[Wanted, dict[str, _Demand]] = field(default_factory=dict)
+    """By segment and viewer."""
     _focus: dict[str, tuple[int, float]] = field(default_factory=dict)
 
     def hear(self, wanted: Wanted, viewer: str, now_s: float) -> bool:
-        """Note a demand; True when it was not waiting already."""
-        if wanted.number:
+        """Note a demand; True when nobody was waiting for the segment."""
+        viewers = {
+            name: demand
+            for name, demand in self._demands.get(wanted, {}).items()
+            if now_s - demand.last_heard_s <= LAPSE_S
+        }
+        news = not viewers
+        begins = viewer not in viewers
+        viewers.setdefault(viewer, _Demand(now_s, now_s)).last_heard_s = now_s
+        self._demands[wanted] = viewers
+        if wanted.number and (begins or self._is_focus(wanted)):
             self._focus[wanted.package_id] = (wanted.number, now_s)
-        known = self._demands.get(wanted)
-        if known is not None and now_s - known.last_heard_s <= LAPSE_S:
-            known.last_heard_s = now_s
-            return False
-        self._demands[wanted] = _Demand(viewer, now_s, now_s)
-        return True
+        return news
 
     def forget(self, wanted: Wanted) -> None:
         """Drop a demand that is met."""
@@ -68,44 +75,44 @@ class DemandBoard:
         number, heard_s = self._focus.get(package_id, (0, 0.0))
         return number if number and now_s - heard_s <= FOCUS_S else None
 
-    def waiting(self, now_s: float) -> Iterator[Wanted]:
-        """Yield the demands that still wait, in the order in which they are served.
+    def waiting(self, now_s: float) -> list[Wanted]:
+        """Return the segments that are still waited for, in the order in which they are served.
 
         Addresses take turns, at each address its players do, and each one's demands are served as
         they came: who asks for everything at once, under whatever names, delays nobody else by
-        more than one turn.
+        more than one turn, also not where both wait for the same segment.
         """
         self._lapse(now_s)
         turns: Counter[str] = Counter()
         at_address: dict[str, list[tuple[int, float, Wanted]]] = defaultdict(list)
-        for wanted, demand in sorted(self._demands.items(), key=lambda item: _age(item[1])):
-            address, _, _ = demand.viewer.partition("-")
-            at_address[address].append((turns[demand.viewer], demand.first_heard_s, wanted))
-            turns[demand.viewer] += 1
+        for heard_s, viewer, wanted in sorted(self._entries(), key=itemgetter(0)):
+            address, _, _ = viewer.partition("-")
+            at_address[address].append((turns[viewer], heard_s, wanted))
+            turns[viewer] += 1
         queue = [
             (turn, heard_s, wanted)
             for demands in at_address.values()
-            for turn, (_, heard_s, wanted) in enumerate(sorted(demands, key=_turn_and_age))
+            for turn, (_, heard_s, wanted) in enumerate(sorted(demands, key=itemgetter(0, 1)))
         ]
-        for _, _, wanted in sorted(queue, key=_turn_and_age):
-            yield wanted
+        return list(dict.fromkeys(wanted for _, _, wanted in sorted(queue, key=itemgetter(0, 1))))
+
+    def _entries(self) -> Iterator[tuple[float, str, Wanted]]:
+        for wanted, viewers in self._demands.items():
+            for viewer, demand in viewers.items():
+                yield demand.first_heard_s, viewer, wanted
+
+    def _is_focus(self, wanted: Wanted) -> bool:
+        return self._focus.get(wanted.package_id, (0, 0.0))[0] == wanted.number
 
     def _lapse(self, now_s: float) -> None:
-        self._demands = {
-            wanted: demand
-            for wanted, demand in self._demands.items()
-            if now_s - demand.last_heard_s <= LAPSE_S
-        }
+        for wanted, viewers in list(self._demands.items()):
+            for viewer, demand in list(viewers.items()):
+                if now_s - demand.last_heard_s > LAPSE_S:
+                    del viewers[viewer]
+            if not viewers:
+                del self._demands[wanted]
         self._focus = {
             package: (number, heard_s)
             for package, (number, heard_s) in self._focus.items()
             if now_s - heard_s <= FOCUS_S
         }
-
-
-def _age(demand: _Demand) -> float:
-    return demand.first_heard_s
-
-
-def _turn_and_age(entry: tuple[int, float, Wanted]) -> tuple[int, float]:
-    return entry[:2]

@@ -2,7 +2,7 @@
 
 Start-time fair queueing (Goyal, Vin and Cheng, 1997), the continuous form of deficit round robin:
 everybody has a virtual time that grows by the cost of what was dispatched for them, the one whose
-time is least is served next, and whoever comes new starts at the time of the present round.
+time is least is served next, and whoever comes starts at the time of the present round.
 """
 
 from collections.abc import Iterable
@@ -25,10 +25,10 @@ def in_turn(contenders: Iterable[Contender]) -> list[Contender]:
     return sorted(contenders, key=lambda c: (c.owner_time, c.package_time, c.created_at_s))
 
 
-def joining_time(own: float | None, present: Iterable[float]) -> float:
+def joining_time(own: float | None, present_round: float) -> float:
     """Return the virtual time at which somebody joins those who are being served.
 
-    `own` is the time of an earlier stay. Nobody saves up turns while away.
+    `own` is the time of an earlier stay, `present_round` that of who was served last, which no rest
+    sets back. Nobody saves up turns while away, or returns to wipe out what they got.
     """
-    now = min(present, default=0.0)
-    return now if own is None else max(own, now)
+    return present_round if own is None else max(own, present_round)

@@ -14,3 +14,13 @@ def ladder_window(encoders: int) -> int:
 def ondemand_window(encoders: int) -> int:
     """Return how many demanded chunks may be under way; the rest waits where it can still lapse."""
     return encoders + 1
+
+
+def opening_window(encoders: int) -> int:
+    """Return how many openings may be under way; of the rest, owners' turns decide."""
+    return encoders + 1
+
+
+def ahead_window(encoders: int) -> int:
+    """Return how many chunks may run ahead of viewers, so that openings find encoders free."""
+    return ceil(encoders / 2)

@@ -18,9 +18,10 @@ from reelay.packager.adapters.tables import ObjectRow, PackageRow
 from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
 from reelay.packager.domain.plan import Plan
-from reelay.packager.handlers.dispatching import Dispatcher, publish_task
+from reelay.packager.handlers.dispatching import Dispatcher
 from reelay.packager.handlers.planning import planned
 from reelay.packager.handlers.promising import note_promises, promises, store_promises
+from reelay.packager.handlers.work import publish_task
 
 RESTORED, ENCODING, REPLACED = "restored", "encoding", "replaced"
 SUPERSEDED = "This package was damaged and is replaced by another."
