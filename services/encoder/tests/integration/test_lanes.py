@@ -154,6 +154,27 @@ async def test_ladder_gets_its_turns_beside_endless_opening_work(
     assert len(await ladder) == 3
 
 
+async def test_opening_gets_its_turns_beside_endless_work_for_viewers(begin: Begin, pid_of: Find):
+    begin(Lane.OPENING, FOR_EVER)
+    opening = await pid_of(Lane.OPENING)
+    begin(Lane.ONDEMAND, FOR_EVER)
+    await until_state(opening, "T")
+    await until_state(opening, RUNNING)
+    await until_state(opening, "T")
+
+
+async def test_processes_have_priorities_in_the_order_of_their_lanes(
+    bench, begin: Begin, pid_of: Find
+):
+    bench.lanes = LaneGate(longest_pause_s=0)  # as those of several encoders run beside each other
+    own = os.getpriority(os.PRIO_PROCESS, 0)
+    nice = []
+    for lane in Lane:
+        begin(lane, FOR_EVER)
+        nice.append(os.getpriority(os.PRIO_PROCESS, await pid_of(lane)) - own)
+    assert nice == [0, 2, 10]
+
+
 async def test_pauses_change_no_byte(bench, begin: Begin, pid_of: Find, make_task, media, video):
     work = begin(Lane.LADDER, "sleep 0.5", f'exec "{media.ffmpeg}" -re "$@"')
     await pid_of(Lane.LADDER)

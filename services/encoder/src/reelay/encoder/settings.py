@@ -31,7 +31,9 @@ class EncoderSettings(ServiceSettings):
         default=60.0, gt=0, description="longest time of one FFmpeg without a frame"
     )
     longest_pause_s: float = Field(
-        default=10.0, ge=0, description="longest pause of a lane for higher ones; 0: none is paused"
+        default=10.0,
+        ge=0,
+        description="longest pause of the ladder for higher lanes; 0: no lane is ever paused",
     )
 
     def thread_count(self) -> int:

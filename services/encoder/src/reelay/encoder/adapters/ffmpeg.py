@@ -29,9 +29,10 @@ QUEUED_SEGMENTS = 8
 HELD_TOLERANCE_S = 0.5
 """A last frame held shorter than this is how files end, and no damage."""
 LOG_DELAY_S = 0.05
-NICE = {Lane.ONDEMAND: 0, Lane.OPENING: 0, Lane.LADDER: 10}
-"""Beside other work of the machine, and beside a higher lane in its own turn, the ladder still gets
-a tenth of a processor; lanes of one encoder yield by pausing (docs/decisions/0005)."""
+NICE = {Lane.ONDEMAND: 0, Lane.OPENING: 2, Lane.LADDER: 10}
+"""Weights 1024, 655 and 110 (sched(7)): what lanes are to each other across several encoders of one
+machine, and in a lower one's turn. Within one encoder they yield by pausing (docs/decisions/0005).
+"""
 HELD = "The source ends early or is damaged: its last picture is held."
 BLACK = "The source could not be decoded here: black and silence instead."
 

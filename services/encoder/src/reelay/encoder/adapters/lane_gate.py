@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Protocol
 
 from reelay.common.commands import Lane
-from reelay.encoder.domain.precedence import Precedence
+from reelay.encoder.domain.precedence import Precedence, lane_rests
 
 LATE_S = 0.001
 """A timer is set later by this, so that it does not ring just before the change."""
@@ -62,7 +62,7 @@ class LaneGate:
     """
 
     def __init__(self, longest_pause_s: float) -> None:
-        self._precedence = Precedence(longest_pause_s)
+        self._precedence = Precedence(lane_rests(longest_pause_s))
         self._seats: list[Seat] = []
         self._timer: asyncio.TimerHandle | None = None
 

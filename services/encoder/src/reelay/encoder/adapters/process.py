@@ -168,9 +168,12 @@ def _resources(limits: Limits) -> dict[int, int]:
 
 
 def _yield_to_others(pid: int, nice: int) -> None:
-    """Lower a program's priority from outside, as code between fork and exec may hang."""
+    """Lower a program's priority from outside, as code between fork and exec may hang.
+
+    It is lowered from ours: to raise it again, where we have a low one, may be forbidden.
+    """
     with contextlib.suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, pid, nice)
+        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
         _lower_autogroup(pid, nice)
 
 
