@@ -13,6 +13,13 @@ from reelay.common.testing.servers import free_port
 pytestmark = pytest.mark.integration
 
 
+async def run_in(database: Database, *statements: str) -> None:
+    """Run statements in one transaction."""
+    async with database.transaction() as session:
+        for statement in statements:
+            await session.execute(text(statement))
+
+
 async def test_a_database_whose_machine_vanished_is_given_up_within_seconds(
     database_url: str,
 ) -> None:
@@ -44,8 +51,23 @@ async def test_server_that_is_away_is_an_outage() -> None:
     with pytest.raises(DatabaseUnavailableError):
         await database.check()
     with pytest.raises(DatabaseUnavailableError):
-        async with database.transaction() as session:
-            await session.execute(text("SELECT 1"))
+        await run_in(database, "SELECT 1")
+
+
+async def test_server_that_is_read_only_is_an_outage(database_url: str) -> None:
+    database = Database(database_url)
+    async with database.autocommit() as session:
+        await session.execute(text("CREATE TABLE one (id int)"))
+    with pytest.raises(DatabaseUnavailableError):
+        await run_in(database, "SET TRANSACTION READ ONLY", "INSERT INTO one VALUES (1)")
+    await database.close()
+
+
+async def test_transaction_that_took_too_long_is_an_outage(database_url: str) -> None:
+    database = Database(database_url)
+    with pytest.raises(DatabaseUnavailableError):
+        await run_in(database, "SET LOCAL transaction_timeout = 50", "SELECT pg_sleep(5)")
+    await database.close()
 
 
 async def test_statement_that_is_refused_is_none(database_url: str) -> None:

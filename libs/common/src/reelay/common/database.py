@@ -7,7 +7,7 @@ from typing import Any
 
 import structlog
 from sqlalchemy import event, text
-from sqlalchemy.exc import DisconnectionError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFreeError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -23,6 +23,10 @@ CONNECTION = {
 }
 """libpq's parameters (s; the last in ms): a server whose machine vanished is given up after about
 10 s, where the kernel alone would wait for a quarter of an hour (PostgreSQL, 32.1.2)."""
+
+OUTAGE_STATES = ("08", "25006", "25P03", "25P04", "53", "57")
+"""SQLSTATEs, or their classes, of a server that is read-only (25006, as after a failover), ended a
+transaction for its time, has no resources left, or is being stopped (PostgreSQL, Appendix A)."""
 
 log = structlog.get_logger()
 
@@ -102,9 +106,19 @@ def outages() -> Iterator[None]:
     """Tell of a server that is down or has too much to do, to those who know no SQLAlchemy too."""
     try:
         yield
-    except (OperationalError, InterfaceError, NoConnectionFreeError) as error:
+    except (DBAPIError, NoConnectionFreeError) as error:
+        if not _is_outage(error):
+            raise
         log.warning("the database cannot be used", error=repr(error)[:300])
         raise DatabaseUnavailableError from error
+
+
+def _is_outage(error: DBAPIError | NoConnectionFreeError) -> bool:
+    """Tell a server that cannot serve now, or a connection lost, from a statement that is wrong."""
+    if isinstance(error, OperationalError | InterfaceError | NoConnectionFreeError):
+        return True
+    state = getattr(error.orig, "sqlstate", None) or ""
+    return error.connection_invalidated or state.startswith(OUTAGE_STATES)
 
 
 def _is_readable(descriptor: int) -> bool:

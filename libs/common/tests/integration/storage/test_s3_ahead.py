@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from reelay.common.storage import read_all, s3_reading
+from reelay.common.storage import StoreUnavailableError, read_all, s3_reading
 from reelay.common.storage.s3 import S3ObjectStore
 from reelay.common.storage.s3_answers import BrokenError
 
@@ -117,9 +117,13 @@ def test_store_may_be_closed_with_what_was_not_read(run: Run) -> None:
         answers = Answers(SHORT, LARGE)
         async with reading_from(answers.serve) as store:
             store.anticipate("k")
+            await answers.until_asked(2)
             await store.aclose()
             store.anticipate("k")
-            assert answers.asked <= 2
+            with pytest.raises(StoreUnavailableError):
+                await read_all(store, "k")
+            await asyncio.sleep(0.05)  # what was sent all the same would have come by now
+            assert answers.asked == 2
 
     run(check())
 

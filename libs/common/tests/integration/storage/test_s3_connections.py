@@ -158,6 +158,18 @@ def test_silence_ends_in_an_error(run: Run, answer: bytes) -> None:
     run(check())
 
 
+def test_silence_on_a_kept_connection_is_not_taken_for_its_end(run: Run) -> None:
+    async def check() -> None:
+        counted = Counted(SHORT, b"")
+        async with connected(counted.serve, silence_s=0.2) as connections:
+            assert await get(connections) == b"abc"
+            with pytest.raises(BrokenError, match="silent"):
+                await get(connections)
+        assert counted.made == 1
+
+    run(check())
+
+
 def test_what_is_not_read_stays_at_the_server(run: Run) -> None:
     async def check() -> None:
         sent = 0

@@ -27,6 +27,8 @@ class _Connection(asyncio.BufferedProtocol):
 
     def __init__(self, pool: "Connections") -> None:
         self.closed = False
+        self.left = False
+        """Whether the server closed it, or it broke, while it might still have been used."""
         self.idle_since = 0.0
         self._pool = pool
         self._transport: asyncio.Transport | None = None
@@ -85,6 +87,7 @@ class _Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, error: Exception | None) -> None:
         """See asyncio.Protocol."""
+        self.left = not self.closed
         self.closed = True
         self._pool.lost(self)
         answer, self._answer = self._answer, None
@@ -103,7 +106,7 @@ class Exchange:
     @property
     def stale(self) -> bool:
         """Whether the server had closed the connection before it saw the request."""
-        return self._kept and self._connection.closed and not self.answer.heard
+        return self._kept and self._connection.left and not self.answer.heard
 
 
 class Connections:

@@ -60,7 +60,7 @@ class ObjectCache:
     def anticipate(self, key: str) -> None:
         """See Files. The store is asked before anything else is done for the request."""
         if key not in self._filling and key not in self._looking and self._copies.unknown(key):
-            if not self._slots.locked():
+            if len(self._fetches) < CONCURRENT_FETCHES:
                 self._store.anticipate(key)
             self._fetch(key)
 
