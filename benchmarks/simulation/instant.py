@@ -1,7 +1,8 @@
 """Reelay's own scheduling: lanes, a window, turns, and viewers who seek."""
 
+import itertools
 import random
-from collections import Counter
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -18,7 +19,7 @@ from benchmarks.simulation.viewing import Viewing
 from benchmarks.simulation.workload import DAY_S, Video
 from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import Chunk, opening_chunk
-from reelay.packager.domain.window import ladder_window
+from reelay.packager.domain.window import ladder_window, opening_window
 
 BATCH = 16
 """Segments that the packager gives to one call at most (reelay.packager.handlers.packaging)."""
@@ -56,6 +57,11 @@ class Instant:
         self._call_s = self.times.packaging_s(BATCH)
         self._end = self.env.event()
         self._unfinished: Counter[int] = Counter()
+        self._unopened: dict[int, deque[Package]] = defaultdict(deque)
+        self._opened: dict[int, int] = {}
+        """The number of the last opening of each owner."""
+        self._openings = itertools.count(1)
+        self._opening = 0
         self._unready = len(self.videos)
 
     def run(self) -> Waits:
@@ -80,13 +86,28 @@ class Instant:
         self._unfinished[video.owner] += 1
         package = Package(video, shape(video.height, video.segments), self.env.now, alone)
         self.packages.append(package)
-        opening = opening_chunk(package.shape.plan, package.taken)
-        assert opening is not None
-        package.take(opening)
-        package.urgent[opening] = self.env.now
-        self.send(package, opening)
+        self._unopened[video.owner].append(package)
+        self._open()
         self.turns.admit(package)
         self._dispatch()
+
+    def _open(self) -> None:
+        """Queue openings up to their window: next is whose owner had none for the longest."""
+        while self._unopened and self._opening < opening_window(self.encoders):
+            owner = min(self._unopened, key=self._opening_turn)
+            package = self._unopened[owner].popleft()
+            if not self._unopened[owner]:
+                del self._unopened[owner]
+            self._opened[owner] = next(self._openings)
+            self._opening += 1
+            opening = opening_chunk(package.shape.plan, package.taken)
+            assert opening is not None
+            package.take(opening)
+            package.urgent[opening] = self.env.now
+            self.send(package, opening)
+
+    def _opening_turn(self, owner: int) -> tuple[int, float]:
+        return self._opened.get(owner, 0), self._unopened[owner][0].created_s
 
     def _dispatch(self) -> None:
         """Queue ladder chunks up to the window."""
@@ -150,7 +171,10 @@ class Instant:
         ends = part.last == chunk.last
         if ends:
             package.urgent.pop(chunk, None)
-        self.viewing.arrived(package, part, ends)
+            if chunk.lane == Lane.OPENING and chunk.first == 1:
+                self._opening -= 1
+                self._open()
+        self.viewing.arrived(package, part, chunk if ends else None)
         if package.ready_s is None and package.all_stored:
             package.ready_s = self.env.now
             self.waits.ready.append(self.env.now - package.video.arrival_s)

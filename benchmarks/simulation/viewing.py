@@ -12,7 +12,7 @@ from benchmarks.simulation.package import Package
 from benchmarks.simulation.workload import Viewer
 from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import Chunk, ahead_chunk, ondemand_chunk
-from reelay.packager.domain.window import ondemand_window
+from reelay.packager.domain.window import ahead_window, ondemand_window
 
 REPEATED_S = 0.5
 """How often a demand is repeated while somebody waits (DESIGN, decision 2)."""
@@ -32,6 +32,7 @@ class Viewing:
     _arrivals: dict[tuple[int, int], simpy.Event] = field(default_factory=dict)
     _demands: deque[tuple[Package, int]] = field(default_factory=deque)
     _under_way: int = 0
+    _aheads: int = 0
 
     def begin(self, package: Package) -> None:
         """Let a package's viewers come: it can be played."""
@@ -71,9 +72,11 @@ class Viewing:
         if (package, number) not in self._demands:
             self._demands.append((package, number))
         self._dispatch()
-        if all(chunk.lane != Lane.OPENING for chunk in package.urgent):
+        lanes = {chunk.lane for chunk in package.urgent}
+        if lanes == {Lane.ONDEMAND} and self._aheads < ahead_window(self.encoders):
             ahead = ahead_chunk(package.shape.plan, package.stored_or_urgent(), number)
             if ahead is not None:
+                self._aheads += 1
                 self._send(package, ahead)
 
     def _dispatch(self) -> None:
@@ -92,11 +95,13 @@ class Viewing:
         package.urgent[chunk] = self.env.now
         self.send(package, chunk)
 
-    def arrived(self, package: Package, part: Chunk, ends: bool) -> None:
-        """Wake those who waited for segments that are stored now; the chunk may end with them."""
-        if ends and part.lane == Lane.ONDEMAND:
+    def arrived(self, package: Package, part: Chunk, ended: Chunk | None) -> None:
+        """Wake those who waited for segments that are stored now; their chunk may have ended."""
+        if ended is not None and ended.lane == Lane.ONDEMAND:
             self._under_way -= 1
             self._dispatch()
+        elif ended is not None and ended.lane == Lane.OPENING and ended.first > 1:
+            self._aheads -= 1
         for number in range(part.first, part.last + 1) if self._arrivals else ():
             key = (package.video.number, number)
             if key in self._arrivals and package.is_watchable(number):
