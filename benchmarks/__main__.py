@@ -1,7 +1,7 @@
 """Runs the benchmarks and writes a report: `python -m benchmarks [NAME…] [--quick]`.
 
-The rows of a benchmark that is not run again stay in the report, with their time. Exit status 1 says
-that a target was missed.
+The rows of a benchmark that is not run again stay in the report, with their time. Exit status 1
+says that a target was missed.
 """
 
 import argparse

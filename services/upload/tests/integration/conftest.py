@@ -14,6 +14,7 @@ import httpx
 import pytest
 from nats.js.api import ConsumerConfig, DeliverPolicy
 
+from reelay.common.database import Database
 from reelay.common.events import Event, VideoDrafted
 from reelay.common.identity import new_id
 from reelay.common.messaging import Messaging
@@ -23,6 +24,7 @@ from reelay.common.testing.servers import Program, free_port
 from reelay.common.tokens import TokenSigner
 
 from .client import TusClient
+from .crashing import World
 from .importing import Importer
 from .origin import Origin, running_origin
 from .sending import Sender
@@ -196,6 +198,15 @@ async def second_replica(
     await system.ready(program.url)
     async with httpx.AsyncClient(base_url=program.url, timeout=60) as http:
         yield http
+
+
+@pytest.fixture
+async def world(database_url: str, store_url: str) -> AsyncIterator[World]:
+    """What the service's processes share, for tests that run its use cases themselves."""
+    database = Database(database_url)
+    async with aclosing(open_store(store_url)) as store:
+        yield World(database, database_url, store)
+    await database.close()
 
 
 @pytest.fixture

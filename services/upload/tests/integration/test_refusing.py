@@ -116,6 +116,8 @@ async def test_other_protocol_version_is_refused(system: System) -> None:
         response = await system.client.http.head(path, headers=headers)
         assert response.status_code == 412
         assert response.headers["tus-resumable"] == "1.0.0"
+        assert response.headers["tus-version"] == "1.0.0"
+    assert "tus-version" not in (await system.client.head(path)).headers
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,9 @@
 """A sweep that fails is tried again; what cannot be finished keeps nothing else from it."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Container
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, cast
 from uuid import UUID
@@ -31,6 +32,9 @@ class Rows:
         for upload in list[Upload]():
             yield upload
 
+    async def attempts_in_use(self) -> set[str]:
+        return {upload.attempt for upload in self.left if upload.attempt}
+
     async def forget_ended(self, before: datetime) -> int:
         return 0
 
@@ -41,6 +45,7 @@ class World:
     def __init__(self, lost: UUID | None = None) -> None:
         self.lost = lost
         self.finished: list[UUID] = []
+        self.kept: Container[str] = ()
         self.swept = asyncio.Event()
 
     @asynccontextmanager
@@ -52,7 +57,8 @@ class World:
             raise UploadGoneError
         self.finished.append(upload_id)
 
-    async def sweep(self, older_than_s: float) -> int:
+    async def sweep(self, older_than_s: float, keep: Container[str]) -> int:
+        self.kept = keep
         self.swept.set()
         return 0
 
@@ -83,3 +89,9 @@ async def test_upload_whose_parts_are_lost_keeps_no_other_from_being_finished() 
     await sweeping(Rows(lost, other), world).sweep()
     assert world.finished == [other.id]
     assert world.swept.is_set()
+
+
+async def test_store_is_told_which_attempts_are_in_use() -> None:
+    upload, world = replace(whole(), attempt="begun long ago"), World()
+    await sweeping(Rows(upload), world).sweep()
+    assert "begun long ago" in world.kept

@@ -147,3 +147,15 @@ async def test_sweep_drops_old_attempts_and_spares_young_ones(any_store: ObjectS
     assert await any_store.sweep(0.01) == 1
     with pytest.raises(AttemptMissingError):
         await any_store.put_part("k", attempt, 1, b"x")
+
+
+async def test_sweep_spares_attempts_in_use_whatever_their_age(any_store: ObjectStore) -> None:
+    in_use, forgotten, other = [await any_store.begin_parts(key) for key in ("k", "k", "other")]
+    tag = await any_store.put_part("k", in_use, 1, b"x")
+    await any_store.put_part("other", other, 1, b"y")
+    assert await any_store.sweep(-60, {in_use}) == 2
+    for key, attempt in (("k", forgotten), ("other", other)):
+        with pytest.raises(AttemptMissingError):
+            await any_store.put_part(key, attempt, 1, b"z")
+    assert [part.number for part in await any_store.list_parts("k", in_use)] == [1]
+    assert (await any_store.complete_parts("k", in_use, [tag])).created

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Generator, Sequence
+from collections.abc import AsyncIterator, Container, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -160,9 +160,9 @@ class FilesystemObjectStore:
             self._links = Links(await self._calls.run(self._load_secret))
         return self._links
 
-    async def sweep(self, older_than_s: float) -> int:
-        """See ObjectStore."""
-        return await self._calls.run(self._sweep, older_than_s)
+    async def sweep(self, older_than_s: float, keep: Container[str] = ()) -> int:
+        """See ObjectStore. Age counts from the last write."""
+        return await self._calls.run(self._sweep, older_than_s, keep)
 
     async def check(self) -> None:
         """See ObjectStore."""
@@ -253,12 +253,10 @@ class FilesystemObjectStore:
                 os.unlink(name, dir_fd=directory)
             self._directories.prune(key)
 
-    def _sweep(self, older_than_s: float) -> int:
+    def _sweep(self, older_than_s: float, keep: Container[str]) -> int:
         with store_errors():
             before_s = time.time() - older_than_s
-            return remove_older(self._temporary, before_s) + remove_older(
-                self._parts.folder, before_s
-            )
+            return remove_older(self._temporary, before_s) + self._parts.sweep(before_s, keep)
 
     def _check(self) -> None:
         with store_errors():

@@ -5,8 +5,8 @@ import hashlib
 import os
 import re
 import struct
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -92,6 +92,22 @@ class PartFiles:
             with store_errors():
                 (self.folder / attempt).unlink(missing_ok=True)
                 self._records(attempt).unlink(missing_ok=True)
+
+    def sweep(self, before_s: float, keep: Container[str]) -> int:
+        """Drop what was last written before this POSIX time, but attempts to keep; count them."""
+        written_s: dict[str, float] = {}
+        for path in self.folder.iterdir():
+            with suppress(FileNotFoundError):
+                status = path.stat(follow_symlinks=False)
+                written_s[path.stem] = max(written_s.get(path.stem, 0), status.st_mtime)
+        old = [
+            name
+            for name, at_s in written_s.items()
+            if at_s < before_s and ATTEMPT.fullmatch(name) and name not in keep
+        ]
+        for attempt in old:
+            self.drop(attempt)
+        return len(old)
 
     def _records(self, attempt: str) -> Path:
         return self.folder / f"{attempt}.parts"

@@ -1,7 +1,7 @@
 """What Reelay needs of an object store, and the contract that every adapter keeps."""
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -259,8 +259,12 @@ class ObjectStore(Protocol):
         """Let somebody else read an object, by ranges too (RFC 9110, section 14)."""
         ...
 
-    async def sweep(self, older_than_s: float) -> int:
-        """Drop what was begun longer ago than this and never finished; return how many."""
+    async def sweep(self, older_than_s: float, keep: Container[str] = ()) -> int:
+        """Drop what is older than this and was never finished; return how many.
+
+        An attempt's age may count from its begin, however lately a part came: those that are still
+        in use are to be named in `keep`, and stay whatever their age.
+        """
         ...
 
     async def check(self) -> None:

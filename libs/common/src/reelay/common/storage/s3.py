@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Container, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -190,9 +190,12 @@ class S3ObjectStore:
         url = self._signer.url("GET", path, {}, {}, expires_s)
         return SignedRequest("GET", url, {}, time.time() + expires_s)
 
-    async def sweep(self, older_than_s: float) -> int:
-        """See ObjectStore. A lifecycle rule (AbortIncompleteMultipartUpload) does the same."""
-        return await self._calls.run(self._objects.sweep, older_than_s)
+    async def sweep(self, older_than_s: float, keep: Container[str] = ()) -> int:
+        """See ObjectStore. Age counts from the begin, all that S3 tells of an attempt.
+
+        A lifecycle rule (AbortIncompleteMultipartUpload) goes by it too, and keeps nothing.
+        """
+        return await self._calls.run(self._objects.sweep, older_than_s, keep)
 
     async def check(self) -> None:
         """See ObjectStore."""

@@ -4,7 +4,7 @@ import io
 import random
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import IO
@@ -158,13 +158,13 @@ class BucketObjects:
         with suppress(AttemptMissingError), s3_errors():
             self._bucket.client._abort_multipart_upload(self._bucket.name, key, attempt)
 
-    def sweep(self, older_than_s: float) -> int:
-        """End multipart uploads that were begun longer ago; return how many."""
+    def sweep(self, older_than_s: float, keep: Container[str] = ()) -> int:
+        """End multipart uploads that were begun longer ago, but those to keep; return how many."""
         before_s = time.time() - older_than_s
         old = [
             (key, attempt)
             for key, attempt, begun_s in unfinished(self._bucket)
-            if begun_s < before_s
+            if begun_s < before_s and attempt not in keep
         ]
         for key, attempt in old:
             self.abort_parts(key, attempt)

@@ -20,6 +20,7 @@ from reelay.upload.domain.limits import Limits
 from reelay.upload.domain.upload import Kind, Part, State, Upload
 
 BATCH = 100
+UNFINISHED = (State.RECEIVING, State.STORED)
 
 
 class PostgresUploads:
@@ -151,7 +152,7 @@ class PostgresUploads:
         """See Uploads."""
         change = sa.update(UPLOADS).where(
             UPLOADS.c.id == upload.id,
-            UPLOADS.c.state.in_([State.RECEIVING, State.STORED]),
+            UPLOADS.c.state.in_(UNFINISHED),
             UPLOADS.c.final_id.is_(None),
         )
         change = change.values(state=state, refusal=refusal, updated_at=sa.func.now())
@@ -183,14 +184,21 @@ class PostgresUploads:
         whole = columns.offset_bytes == columns.size_bytes
         receiving = columns.state == State.RECEIVING
         left = receiving & (whole | (columns.kind == Kind.FINAL))
-        ended = columns.state.not_in([State.RECEIVING, State.STORED])
+        ended = columns.state.not_in(UNFINISHED)
         return self._each(~columns.tidy & (ended | left))
 
     def stale(self, before: datetime) -> AsyncIterator[Upload]:
         """See Uploads."""
         columns = UPLOADS.c
-        open_ = columns.state.in_([State.RECEIVING, State.STORED]) & columns.final_id.is_(None)
+        open_ = columns.state.in_(UNFINISHED) & columns.final_id.is_(None)
         return self._each(open_ & (columns.updated_at < before))
+
+    async def attempts_in_use(self) -> set[str]:
+        """See Uploads."""
+        attempt = UPLOADS.c.attempt
+        query = sa.select(attempt).where(attempt.is_not(None), UPLOADS.c.state.in_(UNFINISHED))
+        async with self._database.transaction() as session:
+            return set((await session.execute(query)).scalars())
 
     async def forget_ended(self, before: datetime) -> int:
         """See Uploads."""

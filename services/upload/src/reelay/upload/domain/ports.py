@@ -111,6 +111,10 @@ class Uploads(Protocol):
         """Yield the unfinished uploads that received nothing since `before`."""
         ...
 
+    async def attempts_in_use(self) -> set[str]:
+        """Return the store's names of the attempts whose parts unfinished uploads may need."""
+        ...
+
     async def forget_ended(self, before: datetime) -> int:
         """Remove what is known of uploads that ended without an asset before then; count them."""
         ...

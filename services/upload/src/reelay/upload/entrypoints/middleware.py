@@ -59,6 +59,9 @@ def _has_body(headers: dict[bytes, bytes]) -> bool:
 
 def _add_headers(message: Message, *, open_end: bool) -> None:
     headers = [*message["headers"], (b"tus-resumable", VERSION.encode())]
+    if message["status"] == HTTPStatus.PRECONDITION_FAILED:
+        # tus 1.0, section Headers, Tus-Resumable: who speaks another version must be told ours.
+        headers.append((b"tus-version", VERSION.encode()))
     names = {name.lower() for name, _ in headers}
     if b"cache-control" not in names:
         headers.append((b"cache-control", b"no-store"))

@@ -14,7 +14,7 @@ from reelay.upload.domain.upload import State, Upload
 from reelay.upload.handlers.uploading import Uploading
 
 STORE_MARGIN_S = 86400.0
-"""The store's own leftovers live a day longer than the uploads that may still refer to them."""
+"""What no upload refers to is left in the store for a day longer than a silent upload lives."""
 
 log = structlog.get_logger()
 
@@ -47,7 +47,10 @@ class Sweeping:
         async for upload in self.uploads.stale(before):
             await self._expire(upload, before)
         await self.uploads.forget_ended(before)
-        await self.store.sweep(self.expires_after_s + STORE_MARGIN_S)
+        # An upload may be received for longer than that, and S3 knows only when it began. One
+        # whose row comes after this look is too young to be swept.
+        in_use = await self.uploads.attempts_in_use()
+        await self.store.sweep(self.expires_after_s + STORE_MARGIN_S, in_use)
 
     async def _settle(self, upload: Upload) -> None:
         if upload.waits_to_be_joined:
