@@ -23,6 +23,8 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(str(child.pid).encode())
         elif self.path == "/api/v1/environment":
             self.answer(json.dumps(dict(os.environ)).encode())
+        elif self.path == "/api/v1/forwarded-for":
+            self.answer(json.dumps(self.headers.get_all("x-forwarded-for")).encode())
         else:
             self.answer(f"{NAME} {self.path}".encode())
 

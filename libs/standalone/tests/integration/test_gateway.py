@@ -59,6 +59,24 @@ def test_readiness_can_only_be_read(running: Any) -> None:
         connection.close()
 
 
+def named(url: str) -> list[str]:
+    """Return what a service hears of a client that claims to come from elsewhere."""
+    claim = {"x-forwarded-for": "192.0.2.66, 198.51.100.7"}
+    request = urllib.request.Request(url + "/api/v1/forwarded-for", headers=claim)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        heard: list[str] = json.load(answer)
+        return heard
+
+
+def test_nobody_can_claim_another_address(running: Any) -> None:
+    assert named(running.url) == ["127.0.0.1"]
+
+
+def test_a_trusted_proxy_tells_who_its_client_is(up: Any) -> None:
+    up.environment["REELAY_TRUSTED_PROXIES"] = "127.0.0.0/8"
+    assert named(up.start_ready().url) == ["198.51.100.7"]
+
+
 def test_events_are_passed_on_at_once(running: Any) -> None:
     with urllib.request.urlopen(running.url + "/api/v1/events", timeout=60) as stream:
         began = time.monotonic()

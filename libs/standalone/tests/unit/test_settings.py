@@ -25,6 +25,28 @@ def test_a_port_that_is_none_is_refused(port: str) -> None:
         Settings.from_environment({"REELAY_PORT": port})
 
 
+@pytest.mark.parametrize(
+    ("text", "ranges"),
+    [
+        ("", ()),
+        ("203.0.113.0/24", ("203.0.113.0/24",)),
+        (" 10.0.0.0/8, 2001:db8::/32\n", ("10.0.0.0/8", "2001:db8::/32")),
+        ("10.0.0.7", ("10.0.0.7/32",)),
+    ],
+)
+def test_trusted_proxies_are_a_list_of_ranges(text: str, ranges: tuple[str, ...]) -> None:
+    settings = Settings.from_environment({"REELAY_TRUSTED_PROXIES": text})
+    assert settings.trusted_proxies == ranges
+
+
+@pytest.mark.parametrize(
+    "text", ["cdn.example", "10.0.0.0/33", "10.0.0.1/8", "fe80::%eth0/64", "static", "0.0.0.0/0 }"]
+)
+def test_a_range_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSettingError, match="REELAY_TRUSTED_PROXIES must list CIDR ranges"):
+        Settings.from_environment({"REELAY_TRUSTED_PROXIES": text})
+
+
 def test_an_operator_changes_a_service_but_not_where_it_listens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -15,15 +15,27 @@ def problem(status: int, title: str, detail: str, kind: str = "about:blank") -> 
     return json.dumps({"type": kind, "title": title, "status": status, "detail": detail})
 
 
-def configuration(listener: int, routes: Sequence[Route]) -> str:
+def configuration(
+    listener: int, routes: Sequence[Route], trusted_proxies: Sequence[str] = ()
+) -> str:
     """Return a Caddyfile that serves the listening socket `listener` (a file descriptor).
+
+    Services learn one address of each client (`X-Forwarded-For`): that of the connection, or, when
+    it lies in a CIDR range of `trusted_proxies`, what the proxy says, read from the right up to
+    the first address that is not trusted. What a client invents stands left of that.
 
     The first route that matches wins. `flush_interval` stays unset: Caddy flushes event streams
     and bodies of unknown length by itself, and -1 would keep requests alive whose client left.
     `enable_full_duplex`: else Go's server stops reading a body when the answer begins, and an
     upload that is refused while its client sends gets half an answer.
     """
-    lines = [_OPTIONS, "http:// {", f"\tbind fd/{listener}", "\theader -Server", "\troute {"]
+    lines = [
+        _options(trusted_proxies),
+        "http:// {",
+        f"\tbind fd/{listener}",
+        "\theader -Server",
+        "\troute {",
+    ]
     for paths, port in routes:
         lines += [f"\t\t@{port} path {' '.join(paths)}", f"\t\thandle @{port} {{"]
         lines += [_PROXY.format(port=port, retry_s=RETRY_S), "\t\t}"]
@@ -31,21 +43,32 @@ def configuration(listener: int, routes: Sequence[Route]) -> str:
     return "\n".join(lines)
 
 
+def _options(trusted_proxies: Sequence[str]) -> str:
+    if not trusted_proxies:
+        return _OPTIONS.format(trust="")
+    return _OPTIONS.format(trust=_TRUST.format(ranges=" ".join(trusted_proxies)))
+
+
 _OPTIONS = """\
-{
+{{
 	admin off
 	auto_https off
 	persist_config off
 	grace_period 2s
-	servers {
+	servers {{
 		protocols h1
-		enable_full_duplex
-	}
-}
+		enable_full_duplex{trust}
+	}}
+}}
 """
+
+_TRUST = """
+		trusted_proxies static {ranges}
+		trusted_proxies_strict"""
 
 _PROXY = """\
 			reverse_proxy 127.0.0.1:{port} {{
+				header_up X-Forwarded-For {{client_ip}}
 				lb_try_duration {retry_s}s
 				lb_try_interval 100ms
 				transport http {{

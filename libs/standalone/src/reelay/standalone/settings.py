@@ -5,8 +5,10 @@ A plain dataclass: importing pydantic-settings would take longer than all else t
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 from reelay.common.errors import PermanentError
@@ -25,12 +27,15 @@ class Settings:
     host: str = "127.0.0.1"
     public_url: str = ""
     """Where viewers reach the gateway; empty means `url`."""
+    trusted_proxies: tuple[str, ...] = ()
+    """CIDR ranges of the proxies that are believed when they name their clients' addresses."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
-        """Read REELAY_PORT, REELAY_DATA, REELAY_HOST (address of the gateway), REELAY_PUBLIC_URL.
+        """Read REELAY_PORT, REELAY_DATA, REELAY_HOST (address of the gateway), REELAY_PUBLIC_URL,
+        REELAY_TRUSTED_PROXIES (CIDR ranges with spaces or commas between them).
 
-        Raises InvalidSettingError when REELAY_PORT is not a TCP port.
+        Raises InvalidSettingError when REELAY_PORT is not a TCP port, or a range is none.
         """
         port = environment.get("REELAY_PORT") or "8080"
         if not port.isdecimal() or not 0 < int(port) < 65536:
@@ -40,6 +45,7 @@ class Settings:
             data=Path(environment.get("REELAY_DATA") or ".reelay").expanduser().resolve(),
             host=environment.get("REELAY_HOST") or "127.0.0.1",
             public_url=(environment.get("REELAY_PUBLIC_URL") or "").rstrip("/"),
+            trusted_proxies=_ranges(environment.get("REELAY_TRUSTED_PROXIES") or ""),
         )
 
     @property
@@ -77,3 +83,20 @@ class Settings:
     @property
     def admin_token(self) -> Path:
         return self.data / "admin-token"
+
+
+def _ranges(text: str) -> tuple[str, ...]:
+    """Return the CIDR ranges of a list, as Caddy reads them; an address alone is a range of one."""
+    return tuple(_range(word) for word in re.split(r"[\s,]+", text) if word)
+
+
+def _range(text: str) -> str:
+    try:
+        if "%" in text:
+            raise ValueError("a zone means nothing to others")
+        return str(ip_network(text))
+    except ValueError as error:
+        raise InvalidSettingError(
+            "REELAY_TRUSTED_PROXIES must list CIDR ranges such as 203.0.113.0/24 or "
+            f"2001:db8::/32, not {text!r}: {error}."
+        ) from error

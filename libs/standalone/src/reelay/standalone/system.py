@@ -99,7 +99,8 @@ def _caddy(
 ) -> Child:
     routes: list[gateway.Route] = [(("/healthz", "/readyz"), ports[SUPERVISOR])]
     routes += [(service.paths, ports[service.name]) for service in services if service.paths]
-    path = write_private(settings.run / "Caddyfile", gateway.configuration(listener, routes))
+    text = gateway.configuration(listener, routes, settings.trusted_proxies)
+    path = write_private(settings.run / "Caddyfile", text)
     home = str(settings.run / "caddy")
     return Child(
         name="caddy",
