@@ -1,11 +1,14 @@
 """What was published is what plays: every picture, every sound, on every rendition."""
 
 import json
+import re
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier
 from typing import Any
 
 import httpx
@@ -20,8 +23,10 @@ from reelay.common.testing.media import (
     read_numbers,
     shaka_binary,
 )
+from reelay.common.testing.servers import wait_until
 
 from .conftest import Instance
+from .uploads import Upload
 
 pytestmark = pytest.mark.e2e
 
@@ -243,6 +248,43 @@ def test_same_file_published_again_is_ready_at_once_and_encodes_nothing(
     assert second["id"] != first.video["id"]
     assert second["package_id"] == first.video["package_id"]
     assert encodes(instance) == logged
+
+
+def test_same_bytes_sent_twice_at_the_same_time_make_one_package(
+    instance: Instance, media: Media
+) -> None:
+    source = media.numbered(31, "25", (426, 240))
+    uploads = [Upload(instance, source).begin() for _ in range(2)]
+    together = Barrier(len(uploads), timeout=60)
+    with ThreadPoolExecutor(len(uploads)) as pool:
+        list(pool.map(lambda upload: upload.send(together.wait), uploads))
+
+    def videos() -> list[dict[str, Any]]:
+        return [instance.video(upload.video_id) for upload in uploads]
+
+    wait_until(lambda: {v["state"] for v in videos()} <= {"ready", "failed"}, "both are made", 120)
+    assert [video["state"] for video in videos()] == ["ready", "ready"]
+    [package_id] = {video["package_id"] for video in videos()}
+    playback = instance.url + videos()[0]["playback"]["hls"]
+    assert read_all_numbers(playback, 1) == [list(range(31 * 25))]
+    made = dispatched(instance, package_id)
+    assert made
+    assert len(made) == len(set(made)), "a segment was made twice"
+
+
+def dispatched(instance: Instance, package_id: str) -> list[tuple[str, int]]:
+    """Return rendition and number of every segment that became work, as often as it did."""
+    chunk = re.compile(
+        rf"dispatched .*package_id={package_id}.* renditions=(\S+) segments=(\d+)-(\d+) attempt=1\b"
+    )
+    return [
+        (rendition, number)
+        for names, first, last in chunk.findall(
+            (instance.data / "log" / "packager.log").read_text()
+        )
+        for rendition in names.split(",")
+        for number in range(int(first), int(last) + 1)
+    ]
 
 
 def encodes(instance: Instance) -> int:
