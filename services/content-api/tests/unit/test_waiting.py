@@ -8,7 +8,6 @@ from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.handlers.waiting import (
-    ClientGone,
     ClientGoneError,
     NotYetError,
     TooManyWaitingError,
@@ -17,42 +16,13 @@ from reelay.content_api.handlers.waiting import (
     WaitingRoom,
 )
 
+from ..waiting import NotedDemand, Shelf, leaves, never
+
 NAME = ContentName("a" * 64, "video/360p/1.m4s")
 OTHER = ContentName("a" * 64, "video/360p/2.m4s")
 ELSEWHERE = ContentName("b" * 64, "video/360p/1.m4s")
 FILE = StoredFile("/store/1", 1)
 LIMITS = WaitingLimits(wait_s=0.3, repeat_s=0.05, total=4, per_package=3)
-
-
-class Shelf:
-    """What exists, and who asked."""
-
-    def __init__(self) -> None:
-        self.file: StoredFile | None = None
-        self.error: Exception | None = None
-        self.looks = 0
-        self.looking = asyncio.Event()
-
-    async def look(self, _: ContentName) -> StoredFile | None:
-        self.looks += 1
-        self.looking.set()
-        seen = self.file
-        await asyncio.sleep(0.01)
-        if self.error:
-            raise self.error
-        return seen
-
-
-class NotedDemand:
-    def __init__(self) -> None:
-        self.told: list[ContentName] = []
-
-    async def tell(self, name: ContentName, viewer: str) -> None:
-        self.told.append(name)
-
-
-async def never() -> None:
-    await asyncio.Event().wait()
 
 
 @pytest.fixture
@@ -133,13 +103,6 @@ async def test_demand_ends_when_the_last_client_leaves(
     room: WaitingRoom, demand: NotedDemand
 ) -> None:
     leaving = [asyncio.Event(), asyncio.Event()]
-
-    def leaves(event: asyncio.Event) -> ClientGone:
-        async def gone() -> None:
-            await event.wait()
-
-        return gone
-
     waiting = [asyncio.create_task(room.wait(NAME, None, Visitor("v", leaves(e)))) for e in leaving]
     await asyncio.sleep(0.02)
     leaving[0].set()

@@ -2,10 +2,13 @@
 
 import asyncio
 import contextlib
+import heapq
 import time
-from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections import Counter, defaultdict
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
+from itertools import chain
+from typing import Any
 
 from reelay.common.errors import TransientError
 from reelay.common.metrics import SEGMENT_WAIT_SECONDS
@@ -13,13 +16,19 @@ from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import Demand, Found
 
+MAX_NAMES = 8
+"""In how many viewers' names a demand is repeated; more would not bring the object sooner."""
+
 ClientGone = Callable[[], Awaitable[None]]
 """Returns when the client went away."""
 
 
 @dataclass(frozen=True)
 class Visitor:
-    """Who waits: a name that tells viewers apart and no more, and how their leaving is noticed."""
+    """Who waits: a name that tells viewers apart and no more, and how their leaving is noticed.
+
+    The name is made of that of an address, a dash, and that of a player at it.
+    """
 
     viewer: str
     gone: ClientGone
@@ -56,46 +65,100 @@ class WaitingLimits:
 
 
 @dataclass(eq=False)
+class _Crowd:
+    """Those who wait in some part of the room: their places as they came, and who has how many."""
+
+    places: dict["_Place", None] = field(default_factory=dict)
+    addresses: Counter[str] = field(default_factory=Counter)
+    viewers: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
+    """Those at each address."""
+
+    def add(self, place: "_Place") -> None:
+        self.places[place] = None
+        self.addresses[place.address] += 1
+        self.viewers[place.address][place.viewer] += 1
+
+    def remove(self, place: "_Place") -> None:
+        del self.places[place]
+        for counts, name in (
+            (self.addresses, place.address),
+            (self.viewers[place.address], place.viewer),
+        ):
+            counts[name] -= 1
+            if not counts[name]:
+                del counts[name]
+        if not self.viewers[place.address]:
+            del self.viewers[place.address]
+
+    def count(self, viewer: str) -> tuple[int, int]:
+        """Return how many places its address has, and how many of these are its own."""
+        address = _address(viewer)
+        return self.addresses[address], self.at(address)[viewer]
+
+    def at(self, address: str) -> Counter[str]:
+        """Return how many places each viewer at an address has."""
+        return self.viewers.get(address, Counter())
+
+
+@dataclass(eq=False)
 class _Watch:
     name: ContentName
     rendition: str | None
-    viewer: str
-    waiting: int = 0
+    crowd: _Crowd = field(default_factory=_Crowd)
+    newcomers: list[str] = field(default_factory=list)
+    """Viewers in whose names the object was not demanded yet."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
     task: asyncio.Task[Found] = field(init=False)
 
 
+@dataclass(eq=False)
+class _Place:
+    """What one waiting request has, until it leaves or somebody else gets it."""
+
+    viewer: str
+    address: str
+    watch: _Watch
+    lost: asyncio.Future[None] = field(
+        default_factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+
 class WaitingRoom:
-    """Where requests wait. Objects are looked for on news of them, and in any case regularly."""
+    """Where requests wait. Objects are looked for on news of them, and in any case regularly.
+
+    Nobody keeps others out: when the room, or a package's part of it, is full, the address that
+    has most places gives one up to a newcomer who has fewer; at one address its players do so.
+    """
 
     def __init__(self, look: Look, demand: Demand, limits: WaitingLimits) -> None:
         self._look = look
         self._demand = demand
         self._limits = limits
         self._watches: dict[ContentName, _Watch] = {}
-        self._packages: Counter[str] = Counter()
+        self._everybody = _Crowd()
+        self._packages: defaultdict[str, _Crowd] = defaultdict(_Crowd)
         self._closed = False
 
     async def wait(self, name: ContentName, rendition: str | None, who: Visitor) -> Found:
         """Return the object's file as soon as it exists.
 
         `rendition` is the one whose news matter; None for all. Raises NotYetError after the
-        time limit, TooManyWaitingError, ClientGoneError when they left first, and what
-        `look` raises.
+        time limit, TooManyWaitingError at once or when somebody else gets the place,
+        ClientGoneError when they left first, and what `look` raises.
         """
-        package = name.package_id
-        full = self._packages.total() >= self._limits.total
-        if self._closed or full or self._packages[package] >= self._limits.per_package:
-            SEGMENT_WAIT_SECONDS.labels("refused").observe(0)
-            raise TooManyWaitingError
-        self._packages[package] += 1
-        watch = self._join(name, rendition, who.viewer)
         started = time.monotonic()
         outcome = "failed"
         try:
-            file = await self._first(watch, who.gone)
+            place = self._enter(name, rendition, who.viewer)
+            try:
+                file = await self._first(place, who.gone)
+            finally:
+                self._leave(place)
             outcome = "stored"
             return file
+        except TooManyWaitingError:
+            outcome = "refused"
+            raise
         except NotYetError:
             outcome = "timeout"
             raise
@@ -104,7 +167,6 @@ class WaitingRoom:
             raise
         finally:
             SEGMENT_WAIT_SECONDS.labels(outcome).observe(time.monotonic() - started)
-            self._leave(watch)
 
     def wake(self, package_id: str, renditions: frozenset[str] | None = None) -> None:
         """Look for what is waited for in these renditions of a package (None: in all) now."""
@@ -126,49 +188,109 @@ class WaitingRoom:
         for watch in self._watches.values():
             watch.task.cancel()
 
-    def _join(self, name: ContentName, rendition: str | None, viewer: str) -> _Watch:
+    def _enter(self, name: ContentName, rendition: str | None, viewer: str) -> _Place:
+        if self._closed:
+            raise TooManyWaitingError
+        rival = self._rival(name.package_id, viewer)
         watch = self._watches.get(name)
         if watch is None:
-            watch = self._watches[name] = _Watch(name, rendition, viewer)
+            watch = self._watches[name] = _Watch(name, rendition)
             watch.task = asyncio.create_task(self._watch(watch))
-        watch.waiting += 1
-        return watch
+        if not watch.crowd.count(viewer)[1]:
+            watch.newcomers.append(viewer)
+            watch.news.set()
+        place = _Place(viewer, _address(viewer), watch)
+        for crowd in self._crowds(place):
+            crowd.add(place)
+        if rival is not None:
+            # Only now: what both wait for is watched on.
+            self._leave(rival)
+            rival.lost.set_result(None)
+        return place
 
-    def _leave(self, watch: _Watch) -> None:
-        package = watch.name.package_id
-        self._packages[package] -= 1
-        if not self._packages[package]:
-            del self._packages[package]
-        watch.waiting -= 1
-        if not watch.waiting or watch.task.done():
+    def _rival(self, package_id: str, viewer: str) -> _Place | None:
+        """Return the place that a newcomer gets from somebody else; None when one is free.
+
+        The greediest player at the greediest address gives up what it asked for last; when that
+        address would then have fewer than the newcomer's, one at the newcomer's own does. Raises
+        TooManyWaitingError when the newcomer is the greediest.
+        """
+        package = self._packages.get(package_id, _Crowd())
+        if len(package.places) >= self._limits.per_package:
+            full = package
+        elif len(self._everybody.places) >= self._limits.total:
+            full = self._everybody
+        else:
+            return None
+        everybody, ours = self._everybody, _address(viewer)
+        address = max(full.addresses, key=everybody.addresses.__getitem__, default=ours)
+        # As many as the newcomer would have then are not enough: swapping ranks would never end.
+        if everybody.addresses[address] <= everybody.addresses[ours] + 1:
+            address = ours
+        counts = everybody.at(address)
+        greediest = max(full.at(address), key=counts.__getitem__, default=viewer)
+        if address == ours and counts[greediest] <= counts[viewer] + 1:
+            raise TooManyWaitingError
+        return next(place for place in reversed(full.places) if place.viewer == greediest)
+
+    def _leave(self, place: _Place) -> None:
+        """Free a place, if its viewer still has it."""
+        if place not in self._everybody.places:
+            return
+        for crowd in self._crowds(place):
+            crowd.remove(place)
+        watch = place.watch
+        if not self._packages[watch.name.package_id].places:
+            del self._packages[watch.name.package_id]
+        if not watch.crowd.places or watch.task.done():
             watch.task.cancel()
             if self._watches.get(watch.name) is watch:
                 del self._watches[watch.name]
 
-    async def _first(self, watch: _Watch, gone: ClientGone) -> Found:
+    def _crowds(self, place: _Place) -> Iterable[_Crowd]:
+        watch = place.watch
+        return self._everybody, self._packages[watch.name.package_id], watch.crowd
+
+    async def _first(self, place: _Place, gone: ClientGone) -> Found:
+        task = place.watch.task
         leaving = asyncio.ensure_future(gone())
+        ends: set[asyncio.Future[Any]] = {task, leaving, place.lost}
         try:
             await asyncio.wait(
-                {watch.task, leaving},
-                timeout=self._limits.wait_s,
-                return_when=asyncio.FIRST_COMPLETED,
+                ends, timeout=self._limits.wait_s, return_when=asyncio.FIRST_COMPLETED
             )
-            if watch.task.done() and not watch.task.cancelled():
-                return watch.task.result()
-            raise ClientGoneError if leaving.done() else NotYetError
+            if task.done() and not task.cancelled():
+                return task.result()
+            if leaving.done():
+                raise ClientGoneError
+            raise TooManyWaitingError if place.lost.done() else NotYetError
         finally:
             leaving.cancel()
 
     async def _watch(self, watch: _Watch) -> Found:
+        due = time.monotonic()
         while True:
-            due = time.monotonic() + self._limits.repeat_s
-            await self._demand.tell(watch.name, watch.viewer)
-            while (left := due - time.monotonic()) > 0:
-                # Cleared before looking: news that come meanwhile make it look once more.
-                watch.news.clear()
-                with contextlib.suppress(StoreUnavailableError):
-                    if file := await self._look(watch.name):
-                        return file
-                with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(left):
-                        await watch.news.wait()
+            # Cleared before anything is done: news that come meanwhile make it do so once more.
+            watch.news.clear()
+            names, watch.newcomers = watch.newcomers, []
+            if time.monotonic() >= due:
+                due = time.monotonic() + self._limits.repeat_s
+                names += self._modest(watch)
+            for viewer in dict.fromkeys(names):
+                if watch.crowd.count(viewer)[1]:
+                    await self._demand.tell(watch.name, viewer)
+            with contextlib.suppress(StoreUnavailableError):
+                if file := await self._look(watch.name):
+                    return file
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(due - time.monotonic()):
+                    await watch.news.wait()
+
+    def _modest(self, watch: _Watch) -> list[str]:
+        """Return in whose names a demand is repeated: the greedy must not crowd out the modest."""
+        viewers = chain.from_iterable(watch.crowd.viewers.values())
+        return heapq.nsmallest(MAX_NAMES, viewers, key=self._everybody.count)
+
+
+def _address(viewer: str) -> str:
+    return viewer.partition("-")[0]
