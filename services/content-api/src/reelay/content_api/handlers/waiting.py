@@ -2,12 +2,10 @@
 
 import asyncio
 import contextlib
-import heapq
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
-from itertools import chain
 from typing import Any
 
 from reelay.common.errors import TransientError
@@ -15,9 +13,10 @@ from reelay.common.metrics import SEGMENT_WAIT_SECONDS
 from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import Demand, Found
+from reelay.content_api.handlers.places import Crowd, Place
 
 MAX_NAMES = 8
-"""In how many viewers' names a demand is repeated; more would not bring the object sooner."""
+"""In how many viewers' names a demand is repeated: the greedy must not crowd out the modest."""
 
 ClientGone = Callable[[], Awaitable[None]]
 """Returns when the client went away."""
@@ -65,46 +64,10 @@ class WaitingLimits:
 
 
 @dataclass(eq=False)
-class _Crowd:
-    """Those who wait in some part of the room: their places as they came, and who has how many."""
-
-    places: dict["_Place", None] = field(default_factory=dict)
-    addresses: Counter[str] = field(default_factory=Counter)
-    viewers: defaultdict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    """Those at each address."""
-
-    def add(self, place: "_Place") -> None:
-        self.places[place] = None
-        self.addresses[place.address] += 1
-        self.viewers[place.address][place.viewer] += 1
-
-    def remove(self, place: "_Place") -> None:
-        del self.places[place]
-        for counts, name in (
-            (self.addresses, place.address),
-            (self.viewers[place.address], place.viewer),
-        ):
-            counts[name] -= 1
-            if not counts[name]:
-                del counts[name]
-        if not self.viewers[place.address]:
-            del self.viewers[place.address]
-
-    def count(self, viewer: str) -> tuple[int, int]:
-        """Return how many places its address has, and how many of these are its own."""
-        address = _address(viewer)
-        return self.addresses[address], self.at(address)[viewer]
-
-    def at(self, address: str) -> Counter[str]:
-        """Return how many places each viewer at an address has."""
-        return self.viewers.get(address, Counter())
-
-
-@dataclass(eq=False)
 class _Watch:
     name: ContentName
     rendition: str | None
-    crowd: _Crowd = field(default_factory=_Crowd)
+    crowd: "Crowd[_Waiting]" = field(default_factory=Crowd)
     newcomers: list[str] = field(default_factory=list)
     """Viewers in whose names the object was not demanded yet."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
@@ -112,15 +75,10 @@ class _Watch:
 
 
 @dataclass(eq=False)
-class _Place:
-    """What one waiting request has, until it leaves or somebody else gets it."""
+class _Waiting(Place):
+    """A place, and what is waited for."""
 
-    viewer: str
-    address: str
-    watch: _Watch
-    lost: asyncio.Future[None] = field(
-        default_factory=lambda: asyncio.get_running_loop().create_future()
-    )
+    watch: _Watch = field(kw_only=True)
 
 
 class WaitingRoom:
@@ -135,8 +93,8 @@ class WaitingRoom:
         self._demand = demand
         self._limits = limits
         self._watches: dict[ContentName, _Watch] = {}
-        self._everybody = _Crowd()
-        self._packages: defaultdict[str, _Crowd] = defaultdict(_Crowd)
+        self._everybody = Crowd[_Waiting]()
+        self._packages: defaultdict[str, Crowd[_Waiting]] = defaultdict(Crowd)
         self._closed = False
 
     async def wait(self, name: ContentName, rendition: str | None, who: Visitor) -> Found:
@@ -188,7 +146,7 @@ class WaitingRoom:
         for watch in self._watches.values():
             watch.task.cancel()
 
-    def _enter(self, name: ContentName, rendition: str | None, viewer: str) -> _Place:
+    def _enter(self, name: ContentName, rendition: str | None, viewer: str) -> _Waiting:
         if self._closed:
             raise TooManyWaitingError
         rival = self._rival(name.package_id, viewer)
@@ -199,7 +157,7 @@ class WaitingRoom:
         if not watch.crowd.count(viewer)[1]:
             watch.newcomers.append(viewer)
             watch.news.set()
-        place = _Place(viewer, _address(viewer), watch)
+        place = _Waiting(viewer, watch=watch)
         for crowd in self._crowds(place):
             crowd.add(place)
         if rival is not None:
@@ -208,32 +166,24 @@ class WaitingRoom:
             rival.lost.set_result(None)
         return place
 
-    def _rival(self, package_id: str, viewer: str) -> _Place | None:
+    def _rival(self, package_id: str, viewer: str) -> _Waiting | None:
         """Return the place that a newcomer gets from somebody else; None when one is free.
 
-        The greediest player at the greediest address gives up what it asked for last; when that
-        address would then have fewer than the newcomer's, one at the newcomer's own does. Raises
-        TooManyWaitingError when the newcomer is the greediest.
+        Raises TooManyWaitingError when nobody has to give one up.
         """
-        package = self._packages.get(package_id, _Crowd())
+        package = self._packages.get(package_id, Crowd[_Waiting]())
         if len(package.places) >= self._limits.per_package:
             full = package
         elif len(self._everybody.places) >= self._limits.total:
             full = self._everybody
         else:
             return None
-        everybody, ours = self._everybody, _address(viewer)
-        address = max(full.addresses, key=everybody.addresses.__getitem__, default=ours)
-        # As many as the newcomer would have then are not enough: swapping ranks would never end.
-        if everybody.addresses[address] <= everybody.addresses[ours] + 1:
-            address = ours
-        counts = everybody.at(address)
-        greediest = max(full.at(address), key=counts.__getitem__, default=viewer)
-        if address == ours and counts[greediest] <= counts[viewer] + 1:
+        rival = full.rival(viewer, self._everybody)
+        if rival is None:
             raise TooManyWaitingError
-        return next(place for place in reversed(full.places) if place.viewer == greediest)
+        return rival
 
-    def _leave(self, place: _Place) -> None:
+    def _leave(self, place: _Waiting) -> None:
         """Free a place, if its viewer still has it."""
         if place not in self._everybody.places:
             return
@@ -247,11 +197,11 @@ class WaitingRoom:
             if self._watches.get(watch.name) is watch:
                 del self._watches[watch.name]
 
-    def _crowds(self, place: _Place) -> Iterable[_Crowd]:
+    def _crowds(self, place: _Waiting) -> Iterable[Crowd[_Waiting]]:
         watch = place.watch
         return self._everybody, self._packages[watch.name.package_id], watch.crowd
 
-    async def _first(self, place: _Place, gone: ClientGone) -> Found:
+    async def _first(self, place: _Waiting, gone: ClientGone) -> Found:
         task = place.watch.task
         leaving = asyncio.ensure_future(gone())
         ends: set[asyncio.Future[Any]] = {task, leaving, place.lost}
@@ -275,7 +225,7 @@ class WaitingRoom:
             names, watch.newcomers = watch.newcomers, []
             if time.monotonic() >= due:
                 due = time.monotonic() + self._limits.repeat_s
-                names += self._modest(watch)
+                names += watch.crowd.most_modest(MAX_NAMES, self._everybody)
             for viewer in dict.fromkeys(names):
                 if watch.crowd.count(viewer)[1]:
                     await self._demand.tell(watch.name, viewer)
@@ -285,12 +235,3 @@ class WaitingRoom:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(due - time.monotonic()):
                     await watch.news.wait()
-
-    def _modest(self, watch: _Watch) -> list[str]:
-        """Return in whose names a demand is repeated: the greedy must not crowd out the modest."""
-        viewers = chain.from_iterable(watch.crowd.viewers.values())
-        return heapq.nsmallest(MAX_NAMES, viewers, key=self._everybody.count)
-
-
-def _address(viewer: str) -> str:
-    return viewer.partition("-")[0]
