@@ -19,6 +19,7 @@ from .downloading import OBJECTS
 from .films import Film
 from .serving import DATA
 from .sites import SEGMENT, Site, started, visited
+from .telling import say_all_told
 
 
 @pytest.fixture
@@ -164,5 +165,6 @@ async def whole(site: Site) -> Site:
 async def film(connected: Site, messaging: Messaging) -> Film:
     """A film on a content API that has a broker."""
     film = Film(connected, messaging)
+    await say_all_told(messaging)
     await film.prepare()
     return film

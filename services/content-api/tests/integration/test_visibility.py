@@ -14,11 +14,19 @@ from reelay.common.testing.servers import Program
 
 from .films import Film
 from .sites import LATE, SEGMENT
+from .telling import say_all_told
 
 pytestmark = pytest.mark.integration
 
 WITHIN_S = 1.0
 """What a change of visibility may take to reach a content API."""
+
+
+@pytest.fixture
+async def film(film: Film, messaging: Messaging) -> Film:
+    """A film on a content API that has a broker with a stream that was told all."""
+    await say_all_told(messaging)
+    return film
 
 
 async def test_visibility_changes_are_heard_within_a_second(film: Film) -> None:
@@ -129,6 +137,7 @@ async def test_stream_that_is_lost_and_made_anew_is_followed(
     await messaging.start()
     await film.tell(Access.TOKEN, film.id)
     await film.tell(Access.OPEN)
+    await say_all_told(messaging)
     await film.until(200)
 
 

@@ -7,6 +7,7 @@ serve content now; and by marks in the object store, for those who cannot ask th
 """
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from uuid import UUID
 
@@ -42,6 +43,17 @@ class ContentAccessChanged(Message):
 
     def to_subject(self) -> str:
         return subject_of(self.package_id)
+
+
+class AllAccessTold(Message):
+    """The stream has the state of every package that is not open to all.
+
+    One that was lost and made anew is empty at first, which must not be taken for "all are open".
+    """
+
+    subject = "access.all-told"
+
+    stream_made_at: datetime = Field(description="when the stream was made that has all of them")
 
 
 def subject_of(package_id: str) -> str:

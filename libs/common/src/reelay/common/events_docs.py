@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from reelay.common.commands import COMMANDS
-from reelay.common.content_access import ContentAccessChanged
+from reelay.common.content_access import AllAccessTold, ContentAccessChanged
 from reelay.common.events import EVENTS
 from reelay.common.message import Message
 from reelay.common.streams import STREAMS
 
-STATES: tuple[type[Message], ...] = (ContentAccessChanged,)
+STATES: tuple[type[Message], ...] = (ContentAccessChanged, AllAccessTold)
 """Messages of which the last one on each subject is kept."""
 
 INTRODUCTION = """\

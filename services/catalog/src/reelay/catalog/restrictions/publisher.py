@@ -1,25 +1,25 @@
 """Tells those who serve content what transactions decided, whatever the order of replicas.
 
 What is told is the state of a package, read when its turn comes, so that only the last one of
-several changes matters. A crash in between tells it again.
+several changes matters. A crash in between tells it again. The stream and the store are told
+independently, and of many packages at a time: neither an outage nor a package that cannot be told
+holds up others.
 """
 
 import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
-from uuid import UUID
+from functools import partial
 
 import nats.errors
-import sqlalchemy as sa
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
-from sqlmodel import col, select
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.catalog.restrictions import stream
-from reelay.catalog.restrictions.marks import mark
-from reelay.catalog.restrictions.tables import AccessRow
-from reelay.common.content_access import Access, ContentAccessChanged
+from reelay.catalog.restrictions.ledger import Ledger, Way
+from reelay.catalog.restrictions.marks import Marker
+from reelay.common.content_access import ContentAccessChanged
 from reelay.common.database import Database
 from reelay.common.errors import ReelayError
 from reelay.common.messaging import Messaging
@@ -27,10 +27,13 @@ from reelay.common.storage import ObjectStore
 
 POLL_S = 2.0
 """How soon what another replica left is found."""
-LOOK_S = 30.0
-"""How often the stream is looked at, whether it is still the one that was told all."""
+LOOK_S = 1.0
+"""How often the stream is looked at, whether it is still the one that was told all: until a new
+one was, those who serve content rely on the marks in the store."""
 RETRY_S = 0.5
+MARK_ALL_AGAIN_S = 30.0
 BATCH = 100
+"""States that are told at once: an outage costs all of them one timeout together."""
 
 OUTAGES = (SQLAlchemyError, nats.errors.Error, ReelayError, OSError)
 
@@ -40,100 +43,96 @@ log = structlog.get_logger()
 class AccessPublisher:
     """Publishes for one process."""
 
-    def __init__(self, database: Database, messaging: Messaging, store: ObjectStore) -> None:
-        self._database = database
+    def __init__(
+        self,
+        database: Database,
+        messaging: Messaging,
+        store: ObjectStore,
+        *,
+        batch: int = BATCH,
+    ) -> None:
         self._messaging = messaging
-        self._store = store
-        self._wake = asyncio.Event()
+        self._ledger = Ledger(database, batch)
+        self._tell: dict[Way, Callable[[ContentAccessChanged], Awaitable[None]]] = {
+            Way.STREAM: partial(stream.tell, messaging),
+            Way.STORE: Marker(database, store).mark,
+        }
+        self._wakes = {way: asyncio.Event() for way in Way}
         self._complete: datetime | None = None
-        """When the stream was made that has all states."""
-        self._looks_at = 0.0
+        """When the stream was made that this process told all."""
 
     def wake(self) -> None:
         """Publish what was just committed."""
-        self._wake.set()
+        for wake in self._wakes.values():
+            wake.set()
 
     async def run(self) -> None:
         """Publish for ever."""
-        while True:
-            self._wake.clear()
-            try:
-                while await self._publish_pending():
-                    pass
-                await self._look()
-            except OUTAGES as error:
-                log.warning("restrictions of packages wait", error=repr(error)[:300])
-                self._looks_at = 0.0
-                await asyncio.sleep(RETRY_S)
-                continue
-            with suppress(TimeoutError):
-                async with asyncio.timeout(POLL_S):
-                    await self._wake.wait()
+        async with asyncio.TaskGroup() as tasks:
+            for way in Way:
+                tasks.create_task(self._keep_telling(way))
+            tasks.create_task(self._keep_complete())
+            tasks.create_task(self._mark_all())
 
-    async def _publish_pending(self) -> bool:
-        """Publish what others were not told; return whether there may be more."""
-        pending = col(AccessRow.published) < col(AccessRow.revision)
-        oldest = select(AccessRow.package_id).where(pending).order_by(col(AccessRow.revision))
-        async with self._database.autocommit() as session:
-            packages = (await session.exec(oldest.limit(BATCH))).all()
-        for package_id in packages:
-            await self._publish(package_id)
-        return len(packages) == BATCH
+    async def _keep_telling(self, way: Way) -> None:
+        wake = self._wakes[way]
+        while True:
+            wake.clear()
+            if await _succeeds(self._tell_all(way, self._ledger.pending(way))):
+                with suppress(TimeoutError):
+                    async with asyncio.timeout(POLL_S):
+                        await wake.wait()
+            else:
+                await asyncio.sleep(RETRY_S)
+
+    async def _keep_complete(self) -> None:
+        while True:
+            done = await _succeeds(self._look())
+            await asyncio.sleep(LOOK_S if done else RETRY_S)
 
     async def _look(self) -> None:
         """Tell everything once more to a stream that is new: it was lost, or we have just begun."""
-        now = asyncio.get_running_loop().time()
-        if now < self._looks_at:
-            return
         made = await stream.made_at(self._messaging)
-        if made != self._complete:
-            after = ""
-            while packages := await self._known_after(after):
-                for package_id in packages:
-                    await self._publish(package_id)
-                after = packages[-1]
-            self._complete = made
-        self._looks_at = now + LOOK_S
+        if made == self._complete and await stream.is_complete(self._messaging, made):
+            return
+        await self._tell_all(Way.STREAM, self._ledger.everything(), again=True)
+        await stream.say_complete(self._messaging, made)
+        self._complete = made
 
-    async def _known_after(self, package_id: str) -> list[str]:
-        known = select(AccessRow.package_id).where(AccessRow.package_id > package_id)
-        async with self._database.autocommit() as session:
-            return list((await session.exec(known.order_by("package_id").limit(BATCH))).all())
-
-    async def _publish(self, package_id: str) -> None:
-        """Tell the present state of one package; replicas take turns."""
-        async with self._database.transaction() as session:
-            key = sa.func.hashtextextended(package_id, 0)
-            await session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
-            row = await session.get(AccessRow, package_id)
-            if row is None:
+    async def _mark_all(self) -> None:
+        """Mark everything once more when the process begins: a store may have lost something."""
+        while True:
+            if await _succeeds(self._tell_all(Way.STORE, self._ledger.everything(), again=True)):
                 return
-            state = ContentAccessChanged(
-                package_id=package_id,
-                access=Access(row.access),
-                video_ids=[UUID(video_id) for video_id in row.video_ids],
-                revision=row.revision,
-            )
-            # Each at once and whatever becomes of the other: one of the two may be away.
-            outcomes = await asyncio.gather(
-                stream.tell(self._messaging, state),
-                mark(self._store, package_id, state.access),
-                return_exceptions=True,
-            )
-            for outcome in outcomes:
-                if outcome is not None:
-                    raise outcome
-            await _note(session, state)
+            await asyncio.sleep(MARK_ALL_AGAIN_S)
+
+    async def _tell_all(
+        self,
+        way: Way,
+        batches: AsyncIterator[list[ContentAccessChanged]],
+        *,
+        again: bool = False,
+    ) -> None:
+        """Tell states in one way; go on after errors, and raise the first one at the end."""
+        failed: BaseException | None = None
+        async for states in batches:
+            telling = (self._tell_one(way, state, again=again) for state in states)
+            for outcome in await asyncio.gather(*telling, return_exceptions=True):
+                failed = failed or outcome
+        if failed is not None:
+            raise failed
+
+    async def _tell_one(self, way: Way, state: ContentAccessChanged, *, again: bool) -> None:
+        if again or not self._ledger.has_told(way, state):
+            await self._tell[way](state)
+        await self._ledger.note(way, state)
 
 
-async def _note(session: AsyncSession, state: ContentAccessChanged) -> None:
-    """Note what was told, unless there is something newer; an open package needs no row."""
-    same = (
-        col(AccessRow.package_id) == state.package_id,
-        col(AccessRow.revision) == state.revision,
-    )
-    if state.access is Access.OPEN:
-        await session.execute(sa.delete(AccessRow).where(*same))
-    else:
-        told = sa.update(AccessRow).where(*same, col(AccessRow.published) < state.revision)
-        await session.execute(told.values(published=state.revision))
+async def _succeeds(telling: Awaitable[None]) -> bool:
+    """Return whether nothing was away."""
+    try:
+        await telling
+    except OUTAGES as error:
+        log.warning("restrictions of packages wait", error=repr(error)[:300])
+        return False
+    return True

@@ -1,4 +1,4 @@
-"""The stream that keeps the last state of each package."""
+"""The stream that keeps the last state of each package, and says whether it has all of them."""
 
 from datetime import datetime
 
@@ -7,8 +7,8 @@ from nats.js.errors import APIError, NotFoundError
 from pydantic import ValidationError
 
 from reelay.common.cloudevents import wrap
-from reelay.common.content_access import Access, ContentAccessChanged
-from reelay.common.messaging import Messaging
+from reelay.common.content_access import Access, AllAccessTold, ContentAccessChanged
+from reelay.common.messaging import BrokerUnavailableError, Messaging
 from reelay.common.streams import ACCESS, declare_streams
 
 STREAM = str(ACCESS.name)
@@ -56,10 +56,35 @@ async def _last(jetstream: JetStreamContext, subject: str) -> tuple[int, int]:
     return message.seq or 0, revision
 
 
-async def made_at(messaging: Messaging) -> datetime | None:
-    """Return when the stream was made; it is made anew when it was lost."""
+async def made_at(messaging: Messaging) -> datetime:
+    """Return when the stream was made; it is made anew when it was lost.
+
+    Raises nats.errors.Error and OSError.
+    """
     try:
-        return (await messaging.jetstream.stream_info(STREAM)).created
+        info = await messaging.jetstream.stream_info(STREAM)
     except NotFoundError:
         await declare_streams(messaging.jetstream)
-        return (await messaging.jetstream.stream_info(STREAM)).created
+        info = await messaging.jetstream.stream_info(STREAM)
+    if info.created is None:
+        raise BrokerUnavailableError("The broker does not say when the stream was made")
+    return info.created
+
+
+async def is_complete(messaging: Messaging, made: datetime) -> bool:
+    """Tell whether the stream says of itself that it was told all since it was made."""
+    try:
+        message = await messaging.jetstream.get_last_msg(STREAM, AllAccessTold.subject)
+        return AllAccessTold.model_validate_json(message.data or b"").stream_made_at == made
+    except (NotFoundError, ValidationError):
+        return False
+
+
+async def say_complete(messaging: Messaging, made: datetime) -> None:
+    """Say that the stream which was made at this time was told all.
+
+    In one that was made since, it says nothing. Raises nats.errors.Error and OSError.
+    """
+    envelope = wrap(AllAccessTold(stream_made_at=made), source=messaging.service)
+    headers = dict(envelope.headers)
+    await messaging.jetstream.publish(envelope.subject, envelope.body, headers=headers)

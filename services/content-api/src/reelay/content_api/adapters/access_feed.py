@@ -1,12 +1,15 @@
 """Follows the stream of restricted packages: all of it at first, then every change as it comes.
 
 A push consumer without acknowledgements; its idle heartbeats tell that nothing was missed. Whenever
-something may have been, everything is read anew.
+something may have been, everything is read anew. A stream that was lost and made anew lacks what
+the old one had until the catalog has told it all: it is not trusted before it says so.
 """
 
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import nats.errors
 import structlog
@@ -15,12 +18,13 @@ from nats.aio.subscription import Subscription
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 from pydantic import ValidationError
 
-from reelay.common.content_access import Access, ContentAccessChanged
+from reelay.common.content_access import Access, AllAccessTold, ContentAccessChanged
 from reelay.common.messaging import Messaging
 from reelay.common.streams import ACCESS
 from reelay.content_api.domain.access import CLOSED, Restriction, Restrictions
 
 STREAM = str(ACCESS.name)
+EVERYTHING = "access.>"
 HEARTBEAT_S = 1.0
 SILENCE_S = 2.5
 """Nothing, not even a heartbeat, for so long: the broker is away."""
@@ -33,6 +37,19 @@ log = structlog.get_logger()
 
 class FeedBrokenError(Exception):
     """Something may have been missed."""
+
+
+@dataclass(slots=True)
+class Reading:
+    """What was read of one stream before everything of it was."""
+
+    made_at: datetime | None
+    """When the stream was made."""
+    known: dict[str, Restriction] = field(default_factory=dict)
+    all_told: bool = False
+    """Whether the catalog said that it told this very stream all."""
+    caught_up: bool = False
+    """Whether everything was read that was in it when reading began."""
 
 
 OUTAGES = (FeedBrokenError, nats.errors.Error, OSError, TimeoutError)
@@ -71,50 +88,60 @@ class AccessFeed:
         inbox = client.new_inbox()
         subscription = await client.subscribe(inbox)
         try:
-            consumer = await self._messaging.jetstream.add_consumer(STREAM, _config(inbox))
-            known: dict[str, Restriction] = {}
+            await self._messaging.jetstream.add_consumer(STREAM, _config(inbox))
+            # Asked for afterwards: of a stream made in between, this consumer brings nothing.
+            reading = Reading((await self._messaging.jetstream.stream_info(STREAM)).created)
             position = 0
-            sent = consumer.delivered.consumer_seq if consumer.delivered else 0
-            behind = bool(consumer.num_pending or sent)
-            if not behind:
-                self._replace(known)
             while True:
                 message = await subscription.next_msg(timeout=SILENCE_S)
                 if _is_control(message):
                     await self._answer(message)
                     _check(message, position)
-                    idle = not message.reply
+                    idle = _is_idle(message)
                 else:
                     position = _next(message, position)
-                    self._take(message, known if behind else None)
+                    self._take(message, reading)
                     idle = message.metadata.num_pending == 0
-                if behind and idle:
-                    behind = False
-                    self._replace(known)
+                if not self._restrictions.current:
+                    reading.caught_up |= idle
+                    self._judge(reading)
         finally:
             await _leave(subscription)
 
-    def _take(self, message: Msg, known: dict[str, Restriction] | None) -> None:
-        """Note a state; in `known` while there is more to read."""
+    def _take(self, message: Msg, reading: Reading) -> None:
+        """Note a state at once, and for later that it is one of this stream's."""
         try:
+            if message.subject == AllAccessTold.subject:
+                told = AllAccessTold.model_validate_json(message.data)
+                reading.all_told |= told.stream_made_at == reading.made_at
+                return
             state = ContentAccessChanged.model_validate_json(message.data)
         except ValidationError as error:
             log.error("not a state of a package", subject=message.subject, error=repr(error)[:200])
             return
-        restriction = _restriction(state)
-        if known is None:
-            self._restrictions.note(state.package_id, restriction)
-            if restriction is not None:
-                self._on_restricted(state.package_id)
-        elif restriction is not None:
-            known[state.package_id] = restriction
+        package_id, restriction = state.package_id, _restriction(state)
+        is_news = self._restrictions.get(package_id) != restriction
+        self._restrictions.note(package_id, restriction)
+        if is_news and restriction is not None:
+            self._on_restricted(package_id)
+        if self._restrictions.current:
+            return
+        if restriction is not None:
+            reading.known[package_id] = restriction
         else:
-            known.pop(state.package_id, None)
+            reading.known.pop(package_id, None)
 
-    def _replace(self, known: dict[str, Restriction]) -> None:
-        news = self._restrictions.replace(known)
+    def _judge(self, reading: Reading) -> None:
+        """Trust the stream, and forget what it does not have, as soon as it has everything."""
+        if not reading.caught_up:
+            return
+        if not reading.all_told:
+            self._say(away=True, error="the catalog has not told the stream everything")
+            return
+        news = self._restrictions.replace(reading.known)
         self._restrictions.current = True
-        self._say(away=False, restricted=len(known))
+        self._say(away=False, restricted=len(reading.known))
+        reading.known = {}
         for package_id in news:
             self._on_restricted(package_id)
 
@@ -137,7 +164,7 @@ def _config(inbox: str) -> ConsumerConfig:
     return ConsumerConfig(
         deliver_subject=inbox,
         deliver_policy=DeliverPolicy.LAST_PER_SUBJECT,
-        filter_subject=ContentAccessChanged.subject,
+        filter_subject=EVERYTHING,
         ack_policy=AckPolicy.NONE,
         idle_heartbeat=HEARTBEAT_S,
         flow_control=True,
@@ -157,6 +184,11 @@ def _restriction(state: ContentAccessChanged) -> Restriction | None:
 
 def _is_control(message: Msg) -> bool:
     return not message.data and (message.headers or {}).get("Status") == "100"
+
+
+def _is_idle(message: Msg) -> bool:
+    """Tell whether a control message is a heartbeat of a broker with nothing more to send."""
+    return not message.reply and "Nats-Consumer-Stalled" not in (message.headers or {})
 
 
 def _check(message: Msg, position: int) -> None:
