@@ -4,13 +4,14 @@ import asyncio
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
 
 from reelay.common.commands import EncodeChunk
 from reelay.common.events import PackageRemoved, PackageRequested, VideoDeleted
-from reelay.common.upkeep import CollectionRunningError, Removal
+from reelay.common.upkeep import CollectionRunningError, Removal, collecting_alone
 from reelay.packager.adapters import repository
 from reelay.packager.handlers.collecting import Collecting
 
@@ -83,7 +84,18 @@ async def half_removed(house: House, database_url: str, store_url: str) -> str:
     await house.make_all()
     await delete(house, video)
     await killed_in_the_middle(database_url, store_url)
+    await its_lock_is_gone(house)
     return package_id
+
+
+async def its_lock_is_gone(house: House) -> None:
+    """Return when the server has noticed that the client was killed."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(CollectionRunningError):
+                async with collecting_alone(house.database):
+                    return
+            await asyncio.sleep(0.05)
 
 
 async def test_package_of_two_owners_stays_until_both_have_deleted_their_videos(
