@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
 BACKEND ?= embedded
-JOBS ?= 2
+JOBS ?= 1
 MEMBERS := libs/common libs/standalone libs/cli services/upload services/catalog services/packager services/encoder services/content-api
 UV_COMPILE := $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-header --python-version 3.11 $(foreach m,$(MEMBERS),--no-emit-package reelay-$(notdir $(m)))
 
@@ -21,7 +21,7 @@ up: env ## start everything on this machine; Ctrl-C stops it
 test: env-dev ## set up what the tests need and run all of them, JOBS files at a time (BACKEND=containers: servers from images)
 	@bash scripts/browser.sh
 	@bash scripts/node_modules.sh services/upload/tests/integration/tus_js
-	REELAY_TEST_BACKEND=$(BACKEND) $(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
+	REELAY_TEST_BACKEND=$(BACKEND) $(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadfile) $(ARGS)
 
 lint: env-dev ## ruff, undeclared imports
 	$(BIN)/ruff check .
