@@ -10,7 +10,7 @@ import httpx
 from reelay.common.events import AssetUploaded, AssetUploadStarted
 from reelay.common.storage.port import read_all
 
-from .client import asset_id_of, id_of
+from .client import TusClient, asset_id_of, id_of
 
 if TYPE_CHECKING:
     from .conftest import System
@@ -24,6 +24,14 @@ async def is_stored(system: "System", data: bytes) -> None:
     assert await read_all(system.store, fact.source_key) == data
     assert await system.number_of(AssetUploaded) == 1
     assert await system.keys("staging/") == []
+
+
+async def until_offset(client: TusClient, path: str, expected: int) -> None:
+    """Return when the server has made so many bytes durable."""
+    async with asyncio.timeout(30):
+        while (found := await client.offset(path)) != expected:
+            assert found < expected, "bytes that nobody sent"
+            await asyncio.sleep(0.02)
 
 
 async def is_announced(
