@@ -21,7 +21,7 @@ up: env ## start everything on this machine; Ctrl-C stops it
 test: env-dev ## set up what the tests need and run all of them, JOBS files at a time (BACKEND=containers: servers from images)
 	@bash scripts/browser.sh
 	@bash scripts/node_modules.sh services/upload/tests/integration/tus_js
-	REELAY_TEST_BACKEND=$(BACKEND) $(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadfile) $(ARGS)
+	REELAY_TEST_BACKEND=$(BACKEND) bash scripts/in_memory.sh $(BIN)/python -m pytest $(if $(filter-out 1,$(JOBS)),--numprocesses $(JOBS) --dist loadfile) $(ARGS)
 
 lint: env-dev ## ruff, undeclared imports
 	$(BIN)/ruff check .

@@ -86,9 +86,12 @@ class AccessPublisher:
                 await asyncio.sleep(RETRY_S)
 
     async def _keep_complete(self) -> None:
+        loop = asyncio.get_running_loop()
         while True:
+            began_s = loop.time()
             done = await _succeeds(self._look())
-            await asyncio.sleep(LOOK_S if done else RETRY_S)
+            # To tell everything takes long where there is much: it rests for as long as that took.
+            await asyncio.sleep(LOOK_S if done else max(RETRY_S, loop.time() - began_s))
 
     async def _look(self) -> None:
         """Tell everything once more to a stream that is new: it was lost, or we have just begun."""
