@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -86,6 +87,19 @@ class Site:
         """GET a target as it is spelled, which a client would tidy; return all that comes back."""
         request = f"GET {target} HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n"
         return await self.raw(request.encode())
+
+    async def until_waiting(self, count: int) -> None:
+        """Return when this many requests wait for objects, by the service's own count."""
+        async with asyncio.timeout(30):
+            while await self.metric("reelay_content_waiting") != count:
+                await asyncio.sleep(0.02)
+
+    async def metric(self, name: str) -> float:
+        """Return the value of a metric without labels."""
+        report = (await self.client.get("/metrics")).text
+        found = re.search(rf"^{name} (\S+)$", report, re.MULTILINE)
+        assert found is not None, name
+        return float(found.group(1))
 
     def stop(self) -> None:
         """Ask the service to stop."""

@@ -121,8 +121,7 @@ async def test_expiry_is_noticed_for_a_token_that_was_good_before(film: Film) ->
 async def test_who_has_a_token_waits_for_private_segments(film: Film) -> None:
     await film.hide()
     waiting = asyncio.create_task(film.get(film.token(), LATE))
-    await asyncio.sleep(0.3)
-    assert not waiting.done()
+    await film.site.until_waiting(1)
     await film.tell(Access.CLOSED)
     assert (await waiting).status_code == 404
 

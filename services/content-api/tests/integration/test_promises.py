@@ -34,7 +34,7 @@ def updated(package: str, rendition: str, number: int) -> ManifestUpdated:
 async def test_promised_object_is_waited_for_without_a_broker(site: Any) -> None:
     await site.plan()
     waiting = asyncio.create_task(site.get(SEGMENT))
-    await asyncio.sleep(0.2)
+    await site.until_waiting(1)
     await site.put(SEGMENT, b"late")
     answer = await waiting
     assert (answer.status_code, answer.content) == (200, b"late")
@@ -103,12 +103,12 @@ async def test_package_that_failed_without_a_plan_is_410(site: Any) -> None:
 async def test_failure_ends_waiting_and_a_new_plan_ends_the_failure(site: Any) -> None:
     await site.plan()
     waiting = asyncio.create_task(site.get(SEGMENT))
-    await asyncio.sleep(0.15)
+    await site.until_waiting(1)
     await site.put("failed.json", FAILED)
     assert (await waiting).status_code == 410
     await site.store.delete(f"packages/{site.package}/failed.json")
     waiting = asyncio.create_task(site.get(SEGMENT))
-    await asyncio.sleep(0.15)
+    await site.until_waiting(1)
     await site.put(SEGMENT, b"again")
     assert (await waiting).content == b"again"
 
@@ -123,7 +123,7 @@ async def test_damaged_plan_is_500_and_not_kept(site: Any) -> None:
 
 async def test_news_wake_waiting_requests_at_once(connected: Any, messaging: Messaging) -> None:
     waiting = asyncio.create_task(connected.get(SEGMENT))
-    await asyncio.sleep(0.2)
+    await connected.until_waiting(1)
     await connected.put(SEGMENT, b"late")
     await messaging.publish(updated(connected.package, "audio", 1))
     await asyncio.sleep(0.2)
@@ -135,7 +135,7 @@ async def test_news_wake_waiting_requests_at_once(connected: Any, messaging: Mes
 
 async def test_failure_and_recovery_are_heard(connected: Any, messaging: Messaging) -> None:
     waiting = asyncio.create_task(connected.get(SEGMENT))
-    await asyncio.sleep(0.2)
+    await connected.until_waiting(1)
     await messaging.publish(
         TranscodeFailed(asset_id="a" * 64, reason="No.", package_id=connected.package)
     )
@@ -151,10 +151,11 @@ async def test_failure_and_recovery_are_heard(connected: Any, messaging: Messagi
             segments_total=1,
         )
     )
-    await asyncio.sleep(0.2)
+    async with asyncio.timeout(10):
+        while (await connected.client.head(f"{connected.prefix}/{SEGMENT}")).status_code != 503:
+            await asyncio.sleep(0.02)
     waiting = asyncio.create_task(connected.get(SEGMENT))
-    await asyncio.sleep(0.2)
-    assert not waiting.done()
+    await connected.until_waiting(1)
     await connected.put(SEGMENT, b"now")
     await messaging.publish(updated(connected.package, "360p", 1))
     assert (await waiting).content == b"now"
@@ -165,6 +166,7 @@ async def test_fifty_waiting_requests_make_one_demand(
 ) -> None:
     waiting = [asyncio.create_task(connected.get(SEGMENT)) for _ in range(50)]
     await audience.until(1)
+    await connected.until_waiting(50)
     await asyncio.sleep(0.7)
     (demand,) = audience.demands
     assert (demand.package_id, demand.path) == (connected.package, SEGMENT)
@@ -193,7 +195,7 @@ async def test_demand_is_repeated_and_stops_when_the_client_leaves(
         writer.write(request)
         await audience.until(4)
         writer.close()
-        await asyncio.sleep(0.3)
+        await site.until_waiting(0)
         count = len(audience.demands)
         await asyncio.sleep(0.8)
         assert len(audience.demands) == count
@@ -210,9 +212,8 @@ async def test_broker_that_comes_later_is_used_and_its_loss_survived(
         nats.start()
         await audience.heard(site)
         nats.kill()
-        await asyncio.sleep(0.2)
         waiting = asyncio.create_task(site.get(LATE))
-        await asyncio.sleep(0.5)
+        await site.until_waiting(1)
         await site.put(LATE, b"y")
         assert (await waiting).content == b"y"
         nats.start()
@@ -223,7 +224,7 @@ async def test_requests_beyond_the_limit_are_refused_at_once(run_site: Any) -> N
     async with run_site(max_waiting_per_package=5) as site:
         await site.plan()
         waiting = [asyncio.create_task(site.get(SEGMENT)) for _ in range(5)]
-        await asyncio.sleep(0.3)
+        await site.until_waiting(5)
         refused = await site.get(SEGMENT)
         assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
         assert refused.json()["type"] == "too-many-waiting"
@@ -242,6 +243,6 @@ async def test_stopping_sends_waiting_requests_away(run_site: Any) -> None:
     async with run_site(wait_s=60) as site:
         await site.plan()
         waiting = asyncio.create_task(site.get(SEGMENT))
-        await asyncio.sleep(0.2)
+        await site.until_waiting(1)
         site.stop()
         assert (await waiting).status_code == 503

@@ -22,7 +22,7 @@ async def test_objects_of_s3_are_served_waited_for_and_forgotten(
         assert (await site.get(SEGMENT)).status_code == 404
         await site.plan()
         waiting = [asyncio.create_task(site.get(SEGMENT)) for _ in range(20)]
-        await asyncio.sleep(0.3)
+        await site.until_waiting(20)
         await site.put(SEGMENT, DATA)
         assert {(await answer).content for answer in waiting} == {DATA}
         assert len(list(cache.glob("*/objects/*"))) == 1

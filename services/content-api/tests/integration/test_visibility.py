@@ -66,8 +66,7 @@ async def test_those_who_wait_are_sent_away_when_the_package_closes(
     film: Film, access: Access
 ) -> None:
     waiting = asyncio.create_task(film.get(path=LATE))
-    await asyncio.sleep(0.3)
-    assert not waiting.done()
+    await film.site.until_waiting(1)
     began = time.monotonic()
     await film.tell(access, *([film.id] if access is Access.TOKEN else []))
     answer = await waiting

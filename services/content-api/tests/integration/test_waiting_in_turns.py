@@ -67,6 +67,7 @@ async def test_viewer_who_asks_for_everything_keeps_nobody_out(run_site: Any, fi
             asyncio.create_task(films[film].get(path, headers=MODEST)) for path in PATHS[14:17]
         ]
         await answered(greedy, 64 - 40 + 3)
+        await site.until_waiting(40)
         assert not any(request.done() for request in modest)
         assert_refused([request.result() for request in greedy if request.done()])
         assert_refused([await films[film].get(PATHS[0], headers=GREEDY)])
@@ -83,7 +84,7 @@ async def test_places_are_free_again_when_clients_are_gone(run_site: Any) -> Non
             requests = ask_for_everything(films, viewer)
             await answered(requests, 32 - 10)
             await leave(requests)
-            await asyncio.sleep(0.5)
+            await site.until_waiting(0)
 
 
 async def test_both_who_wait_for_an_object_are_told_of(connected: Any, audience: Any) -> None:

@@ -24,6 +24,9 @@ SEGMENT_WAIT_SECONDS = Histogram(
     ["outcome"],
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8),
 )
+REQUESTS_WAITING = Gauge(
+    "reelay_content_waiting", "Requests that wait now for objects that do not exist yet"
+)
 REQUESTS_SERVED = Counter("reelay_content_requests", "Content requests by status", ["status"])
 STORE_CIRCUIT_OPENED = Counter(
     "reelay_store_circuit_opened", "Times that the object store was left alone after failures"

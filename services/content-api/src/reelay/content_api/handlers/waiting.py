@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from reelay.common.errors import TransientError
-from reelay.common.metrics import SEGMENT_WAIT_SECONDS
+from reelay.common.metrics import REQUESTS_WAITING, SEGMENT_WAIT_SECONDS
 from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import Demand, Found
@@ -160,6 +160,7 @@ class WaitingRoom:
         place = _Waiting(viewer, watch=watch)
         for crowd in self._crowds(place):
             crowd.add(place)
+        REQUESTS_WAITING.inc()
         if rival is not None:
             # Only now: what both wait for is watched on.
             self._leave(rival)
@@ -189,6 +190,7 @@ class WaitingRoom:
             return
         for crowd in self._crowds(place):
             crowd.remove(place)
+        REQUESTS_WAITING.dec()
         watch = place.watch
         if not self._packages[watch.name.package_id].places:
             del self._packages[watch.name.package_id]
