@@ -62,6 +62,32 @@ def test_viewer_who_asks_for_everything_delays_another_by_one_turn() -> None:
     assert board.waiting(0.6)[:3] == [wanted(1), wanted(500), wanted(2)]
 
 
+@pytest.mark.parametrize(
+    ("greedy", "modest"),
+    [("home-tv", "m{}-1"), ("home-tv", "home-{}"), ("home-{}", "m{}-1")],
+    ids=["addresses", "players", "many names"],
+)
+def test_who_was_served_goes_behind_those_who_came_meanwhile(greedy: str, modest: str) -> None:
+    board = DemandBoard()
+    for number in range(1, 101):
+        board.hear(wanted(number), greedy.format(number), 0.0)
+    under_way = board.waiting(0.0)[:2]
+    for segment in under_way:
+        board.serve(segment, 0.01)
+    for number in range(500, 509):
+        board.hear(wanted(number), modest.format(number), 0.1)
+    made = []
+    for step in range(12):
+        made.append(under_way.pop(0).number)
+        board.forget(wanted(made[-1]))
+        now_s = 0.2 + step / 100
+        for segment in under_way:
+            board.serve(segment, now_s)
+        under_way.append(next(w for w in board.waiting(now_s) if w not in under_way))
+        board.serve(under_way[-1], now_s)
+    assert set(made[3:11]) <= set(range(500, 509)), made
+
+
 def test_player_of_many_names_gets_no_more_than_its_address() -> None:
     board = DemandBoard()
     for number in range(1, 101):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
@@ -33,7 +34,7 @@ def plan_of(row: PackageRow) -> Plan:
     plan = _known_plans.get(row.package_id)
     if plan is None:
         if len(_known_plans) >= KNOWN_PLANS:
-            _known_plans.clear()
+            del _known_plans[next(iter(_known_plans))]
         plan = _known_plans[row.package_id] = _plans.validate_python(row.plan)
     return plan
 
@@ -108,7 +109,7 @@ async def insert_package(session: AsyncSession, plan: Plan, owner_id: str, sourc
         "segments_total": plan.segments_total,
         "playable": False,
         "warnings": [],
-        "created_at": datetime.now(UTC),
+        "created_at": sa.func.clock_timestamp(),
     }
     statement = insert(PackageRow).values(**values).on_conflict_do_nothing()
     done = await session.execute(statement.returning(col(PackageRow.package_id)))
@@ -155,6 +156,34 @@ async def unfinished(session: AsyncSession) -> Sequence[PackageRow]:
     """Return the packages that still need work, oldest first."""
     statement = select(PackageRow).where(PackageRow.state == PLANNED)
     return (await session.exec(statement.order_by(col(PackageRow.created_at)))).all()
+
+
+async def lock_tasks(session: AsyncSession, task_ids: Iterable[UUID]) -> list[TaskRow]:
+    """Return these tasks but for those that others hold; nobody else changes the rest now."""
+    statement = select(TaskRow).where(col(TaskRow.task_id).in_(list(task_ids)))
+    return list((await session.exec(statement.with_for_update(skip_locked=True))).all())
+
+
+async def drop_tasks(session: AsyncSession, task_ids: Iterable[UUID]) -> None:
+    """Forget tasks that are over, but for those that somebody else just forgets."""
+    mine = [task.task_id for task in await lock_tasks(session, task_ids)]
+    await session.execute(sa.delete(TaskRow).where(col(TaskRow.task_id).in_(mine)))
+
+
+async def is_opening_due(session: AsyncSession, besides: str) -> bool:
+    """Tell whether any other package waits to be opened."""
+    begun = select(TaskRow.task_id).where(
+        TaskRow.package_id == PackageRow.package_id, TaskRow.lane == Lane.OPENING
+    )
+    waits = (
+        PackageRow.state == PLANNED,
+        col(PackageRow.playable).is_(False),
+        PackageRow.package_id != besides,
+        ~begun.exists(),
+    )
+    return (
+        await session.exec(select(PackageRow.package_id).where(*waits).limit(1))
+    ).first() is not None
 
 
 async def delete_tasks(session: AsyncSession, package_id: str) -> None:

@@ -51,6 +51,13 @@ def merge(stored: Mapping[str, int], under_way: Iterable[Chunk]) -> dict[str, in
     return taken
 
 
+def is_made(plan: Plan, stored: Mapping[str, int], chunk: Chunk) -> bool:
+    """Tell whether all segments of a chunk are stored."""
+    return not any(
+        chunk.bits & whole(plan.rendition(name)) & ~stored.get(name, 0) for name in chunk.renditions
+    )
+
+
 def opening_chunk(plan: Plan, taken: Mapping[str, int]) -> Chunk | None:
     """Return the chunk that makes a package playable, unless it is made or under way."""
     missing = [r for r in plan.opening if not taken.get(r.name, 0) & 1]

@@ -50,6 +50,8 @@ class DemandBoard:
     _demands: dict[Wanted, dict[str, _Demand]] = field(default_factory=dict)
     """By segment and viewer."""
     _focus: dict[str, tuple[int, float]] = field(default_factory=dict)
+    _served: dict[str, float] = field(default_factory=dict)
+    """When something was last under way for each viewer and each address that waits."""
 
     def hear(self, wanted: Wanted, viewer: str, now_s: float) -> bool:
         """Note a demand; True when nobody was waiting for the segment."""
@@ -66,6 +68,11 @@ class DemandBoard:
             self._focus[wanted.package_id] = (wanted.number, now_s)
         return news
 
+    def serve(self, wanted: Wanted, now_s: float) -> None:
+        """Note that a segment is under way: those who wait for it have their turn."""
+        for viewer in self._demands.get(wanted, ()):
+            self._served[viewer] = self._served[_address(viewer)] = now_s
+
     def forget(self, wanted: Wanted) -> None:
         """Drop a demand that is met."""
         self._demands.pop(wanted, None)
@@ -80,19 +87,20 @@ class DemandBoard:
 
         Addresses take turns, at each address its players do, and each one's demands are served as
         they came: who asks for everything at once, under whatever names, delays nobody else by
-        more than one turn, also not where both wait for the same segment.
+        more than one turn, also not where both wait for the same segment. A turn lasts beyond its
+        segment: who had one goes behind all who have waited since before it.
         """
         self._lapse(now_s)
         turns: Counter[str] = Counter()
         at_address: dict[str, list[tuple[int, float, Wanted]]] = defaultdict(list)
         for heard_s, viewer, wanted in sorted(self._entries(), key=itemgetter(0)):
-            address, _, _ = viewer.partition("-")
-            at_address[address].append((turns[viewer], heard_s, wanted))
+            since_s = max(heard_s, self._served.get(viewer, heard_s))
+            at_address[_address(viewer)].append((turns[viewer], since_s, wanted))
             turns[viewer] += 1
         queue = [
-            (turn, heard_s, wanted)
-            for demands in at_address.values()
-            for turn, (_, heard_s, wanted) in enumerate(sorted(demands, key=itemgetter(0, 1)))
+            (turn, max(since_s, self._served.get(address, since_s)), wanted)
+            for address, demands in at_address.items()
+            for turn, (_, since_s, wanted) in enumerate(sorted(demands, key=itemgetter(0, 1)))
         ]
         return list(dict.fromkeys(wanted for _, _, wanted in sorted(queue, key=itemgetter(0, 1))))
 
@@ -111,8 +119,16 @@ class DemandBoard:
                     del viewers[viewer]
             if not viewers:
                 del self._demands[wanted]
+        waiting = {viewer for viewers in self._demands.values() for viewer in viewers}
+        waiting |= set(map(_address, waiting))
+        self._served = {name: at_s for name, at_s in self._served.items() if name in waiting}
         self._focus = {
             package: (number, heard_s)
             for package, (number, heard_s) in self._focus.items()
             if now_s - heard_s <= FOCUS_S
         }
+
+
+def _address(viewer: str) -> str:
+    """Return the part of a viewer's name that players at one address share."""
+    return viewer.partition("-")[0]

@@ -20,9 +20,11 @@ from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
-from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
+from reelay.packager.domain.chunks import is_made
+from reelay.packager.domain.outcome import FAILED, INDEX, PLAN, StoredObject, failure, index
 from reelay.packager.domain.plan import Plan
 from reelay.packager.handlers.dispatching import Dispatcher
+from reelay.packager.handlers.promising import note_promises, store_promises
 
 log = structlog.get_logger()
 
@@ -117,12 +119,8 @@ class Bookkeeping:
         row.playable = all(bits.get(r.name, 0) & 1 for r in plan.opening)
         row.warnings = sorted({*row.warnings, *(w for s in stored for w in s.ready.warnings)})
         tx.session.add(row)
-        for task in tasks:
-            chunk = repository.chunk_of(task)
-            wanted = {n: chunk.bits & (1 << len(plan.rendition(n).spans)) - 1
-                      for n in chunk.renditions}  # fmt: skip
-            if all(bits.get(name, 0) & need == need for name, need in wanted.items()):
-                await tx.session.delete(task)
+        made = [t.task_id for t in tasks if is_made(plan, bits, repository.chunk_of(t))]
+        await repository.drop_tasks(tx.session, made)
         await tx.announce(
             ManifestUpdated(
                 package_id=row.package_id,
@@ -143,9 +141,7 @@ class Bookkeeping:
 
     async def complete(self, package_id: str) -> None:
         """Write `index.json` and announce the package; repeating it changes nothing."""
-        async with self._outbox.transaction() as tx:
-            rows = await repository.objects(tx.session, package_id)
-        listing = index(package_id, [StoredObject(r.path, r.size_bytes, r.sha256) for r in rows])
+        listing = index(package_id, await self._objects(package_id))
         await self._store.put(f"packages/{package_id}/{INDEX}", listing.body)
         async with self._outbox.transaction() as tx:
             row = await repository.lock(tx.session, package_id)
@@ -164,6 +160,21 @@ class Bookkeeping:
                 )
             )
         log.info("complete", package_id=package_id, root_digest=listing.root_digest)
+
+    async def _objects(self, package_id: str) -> list[StoredObject]:
+        """Return the objects of a package whose segments are stored, and of its promises.
+
+        A packager that died while it planned has not noted these, and its request comes later.
+        """
+        async with self._outbox.transaction() as tx:
+            row = await repository.find(tx.session, package_id)
+            rows = await repository.objects(tx.session, package_id)
+        if row is not None and all(item.path != PLAN for item in rows):
+            bodies = await store_promises(self._store, repository.plan_of(row))
+            async with self._outbox.transaction() as tx:
+                await note_promises(tx.session, package_id, bodies)
+                rows = await repository.objects(tx.session, package_id)
+        return [StoredObject(item.path, item.size_bytes, item.sha256) for item in rows]
 
     async def fail_package(self, failed: SegmentFailed) -> None:
         """End a package whose segments cannot be made, with a reason for people.

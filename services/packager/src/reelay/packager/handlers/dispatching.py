@@ -46,6 +46,8 @@ class Dispatcher:
         now = await repository.take_dispatch_lock(tx.session)
         work = Work(tx, {row.package_id: row}, await repository.tasks(tx.session), now)
         self.under_way.add(row.package_id)
+        if work.openings() and await repository.is_opening_due(tx.session, row.package_id):
+            return False
         return await self._openings.begin(work, row.package_id)
 
     def opens_with(self, wanted: Wanted) -> bool:
@@ -61,6 +63,7 @@ class Dispatcher:
         packages = await repository.unfinished(tx.session)
         work = Work(tx, {row.package_id: row for row in packages}, tasks, now)
         self.under_way = set(work.packages)
+        await work.drop_spent()
         await self._openings.fill(work)
         await self._answer_demand(work)
         await self._fill_window(work)
@@ -69,6 +72,7 @@ class Dispatcher:
 
     async def admit(self, tx: Transaction, row: PackageRow) -> None:
         """Let a package take its turns from now on, as an equal of those that are waiting."""
+        await repository.take_dispatch_lock(tx.session)
         others = [r for r in await repository.unfinished(tx.session) if r is not row]
         owners = await repository.virtual_times(tx.session, "owner")
         if all(other.owner_id != row.owner_id for other in others):
@@ -89,19 +93,23 @@ class Dispatcher:
     async def _answer_demand(self, work: Work) -> None:
         """Announce what viewers wait for, then what runs ahead of them."""
         now_s = time.monotonic()
-        demanded: dict[tuple[str, int], set[str]] = defaultdict(set)
+        demanded: dict[tuple[str, int], dict[str, Wanted]] = defaultdict(dict)
         for wanted in self._board.waiting(now_s):
             rendition, number = self._resolve(work, wanted)
             if rendition is None:
                 self._board.forget(wanted)
-            elif not work.comes_soon(wanted.package_id, rendition.name, number):
-                demanded[wanted.package_id, number].add(rendition.name)
+            elif work.comes_soon(wanted.package_id, rendition.name, number):
+                self._board.serve(wanted, now_s)
+            else:
+                demanded[wanted.package_id, number][rendition.name] = wanted
         window = ondemand_window(self._census.count())
         for (package_id, number), names in demanded.items():
             if work.count(Lane.ONDEMAND) >= window:
                 break
             plan, soon = work.plan(package_id), work.taken(package_id, URGENT)
-            await work.announce(package_id, ondemand_chunk(plan, soon, number, names))
+            await work.announce(package_id, ondemand_chunk(plan, soon, number, set(names)))
+            for wanted in names.values():
+                self._board.serve(wanted, now_s)
         served = {task.package_id for task in work.tasks if task.lane == Lane.ONDEMAND}
         for package_id in dict.fromkeys(name for name, _ in demanded if name in served):
             if work.aheads() >= ahead_window(self._census.count()):

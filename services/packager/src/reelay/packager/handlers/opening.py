@@ -8,7 +8,7 @@ from reelay.packager.domain.chunks import Chunk, opening_chunk
 from reelay.packager.domain.demand import Wanted
 from reelay.packager.domain.window import opening_window
 from reelay.packager.handlers.census import EncoderCensus
-from reelay.packager.handlers.work import OPENING_SOON_S, Work
+from reelay.packager.handlers.work import OPENING_SOON_S, URGENT, Work
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Openings:
 
     async def begin(self, work: Work, package_id: str) -> bool:
         """Announce a package's opening; False when there is none, or no room."""
-        chunk = opening_chunk(work.plan(package_id), work.taken(package_id))
+        chunk = _chunk(work, package_id)
         if chunk is None or work.openings() >= opening_window(self._census.count()):
             return False
         await self._announce(work, package_id, chunk)
@@ -44,7 +44,8 @@ class Openings:
         free = opening_window(self._census.count()) - work.openings()
         if free <= 0:
             return
-        chunks = {name: opening_chunk(work.plan(name), work.taken(name)) for name in work.packages}
+        waiting = [name for name, row in work.packages.items() if not row.playable]
+        chunks = {name: _chunk(work, name) for name in waiting}
         closed = {name: chunk for name, chunk in chunks.items() if chunk is not None}
         while free > 0 and closed:
             package_id = min(closed, key=lambda name: self._turn(work.packages[name]))
@@ -72,3 +73,8 @@ class Openings:
         plan = work.plan(package_id)
         paths = frozenset(plan.rendition(name).path for name in chunk.renditions)
         self._begun[package_id] = _Opening(paths, chunk.last, now_s + OPENING_SOON_S)
+
+
+def _chunk(work: Work, package_id: str) -> Chunk | None:
+    """Return a package's opening chunk; what only the ladder makes of it would come late."""
+    return opening_chunk(work.plan(package_id), work.taken(package_id, URGENT))

@@ -75,6 +75,7 @@ class Planning:
             plan = repository.plan_of(row)
             revived = self._revive(row)
             if revived:  # before any encoder could take the mark for the present state
+                await repository.delete_tasks(tx.session, row.package_id)
                 await self._store.delete(f"packages/{row.package_id}/{FAILED}")
             if created or revived:
                 await self._dispatcher.admit(tx, row)

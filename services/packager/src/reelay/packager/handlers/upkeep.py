@@ -81,9 +81,9 @@ class Upkeep:
         given_up: list[TaskRow] = []
         async with self._outbox.transaction() as tx:
             await repository.take_dispatch_lock(tx.session)
-            for task in await repository.tasks(tx.session):
+            for task in await repository.lock_tasks(tx.session, lost):
                 row = await repository.find(tx.session, task.package_id)
-                if task.task_id not in lost or row is None:
+                if row is None:
                     continue
                 log.warning("work was lost", task_id=str(task.task_id), attempt=task.attempt)
                 if task.attempt < MOST_ATTEMPTS:

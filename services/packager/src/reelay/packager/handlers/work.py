@@ -10,7 +10,7 @@ from reelay.common.commands import Lane
 from reelay.common.outbox import Transaction
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
-from reelay.packager.domain.chunks import Chunk, merge
+from reelay.packager.domain.chunks import Chunk, is_made, merge
 from reelay.packager.domain.plan import Plan
 from reelay.packager.domain.tasks import encode_task
 
@@ -42,6 +42,21 @@ class Work:
         mine = [t for t in self.tasks if t.package_id == package_id and t.lane in chosen]
         stored = repository.stored_bits(self.packages[package_id])
         return merge(stored, map(repository.chunk_of, mine))
+
+    async def drop_spent(self) -> None:
+        """Forget tasks dispatched while their package ended or others stored their segments.
+
+        Nobody else would: what is stored of them already is not noted once more.
+        """
+        spent = {task.task_id for task in self.tasks if self._is_spent(task)}
+        if spent:
+            await repository.drop_tasks(self.tx.session, spent)
+            self.tasks = [task for task in self.tasks if task.task_id not in spent]
+
+    def _is_spent(self, task: TaskRow) -> bool:
+        row = self.packages.get(task.package_id)
+        chunk = repository.chunk_of(task)
+        return row is None or is_made(self.plan(row.package_id), repository.stored_bits(row), chunk)
 
     def count(self, lane: Lane) -> int:
         """Return how many chunks of a lane are under way."""

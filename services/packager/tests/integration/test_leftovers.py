@@ -1,0 +1,144 @@
+"""What is left where a decision and its reason cross each other, or a packager dies in between."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from reelay.common.commands import Lane
+from reelay.common.storage.port import read_all
+from reelay.packager.adapters import repository
+from reelay.packager.adapters.tables import TaskRow
+from reelay.packager.domain.outcome import INDEX, PLAN
+from reelay.packager.handlers.upkeep import Upkeep
+
+from .house import House
+from .test_dispatching import declare_consumers, on
+
+pytestmark = pytest.mark.integration
+
+
+async def dispatch(house: House) -> None:
+    async with house.outbox.transaction() as tx:
+        await house.dispatcher.dispatch(tx)
+
+
+async def tasks_of(house: House, package_id: str) -> list[TaskRow]:
+    async with house.database.transaction() as session:
+        return await repository.tasks(session, [package_id])
+
+
+async def test_work_dispatched_while_its_package_ended_takes_no_place(house: House) -> None:
+    film = await house.add("a")
+    assert await tasks_of(house, film.package_id)
+    async with house.database.transaction() as session:
+        row = await repository.lock(session, film.package_id)
+        assert row is not None
+        row.state = repository.CANCELLED
+        session.add(row)
+    await house.work()
+    other = await house.add("b")
+    assert await tasks_of(house, film.package_id) == []
+    lanes = {task.lane for task in await house.work() if task.package_id == other.package_id}
+    assert lanes == {Lane.OPENING, Lane.LADDER}
+
+
+async def test_work_dispatched_while_others_stored_its_segments_is_over(house: House) -> None:
+    film = await house.add("a")
+    (opening,) = on(Lane.OPENING, await house.work())
+    (row,) = [t for t in await tasks_of(house, film.package_id) if t.lane == Lane.OPENING]
+    await house.finish(opening)
+    async with house.database.transaction() as session:
+        session.add(TaskRow(**row.model_dump()))
+    await dispatch(house)
+    assert row.task_id not in {task.task_id for task in await tasks_of(house, film.package_id)}
+    assert await house.state(film.package_id) == repository.PLANNED
+
+
+async def test_film_that_only_the_ladder_makes_is_still_opened(house: House) -> None:
+    first, second, third = [await house.add(owner) for owner in ("a", "b", "c")]
+    tasks = await house.work()
+    queue = on(Lane.LADDER, tasks)
+    while not any(task.package_id == third.package_id for task in queue):
+        await house.finish(queue.pop(0))
+        queue += on(Lane.LADDER, await house.work())
+    openings = {task.package_id: task for task in on(Lane.OPENING, tasks)}
+    assert set(openings) == {first.package_id, second.package_id}
+    await house.finish(openings[second.package_id])
+    (opening,) = on(Lane.OPENING, await house.work())
+    assert opening.package_id == third.package_id
+
+
+async def test_newcomer_leaves_a_free_opening_to_who_waits_for_it(house: House) -> None:
+    first, _, third = [await house.add(owner) for owner in ("a", "b", "c")]
+    async with house.database.transaction() as session:
+        opened = await repository.tasks(session, [first.package_id])
+        await repository.drop_tasks(session, [t.task_id for t in opened if t.lane == Lane.OPENING])
+        row = await repository.lock(session, first.package_id)
+        assert row is not None
+        row.playable = True
+        session.add(row)
+    await house.work()
+    package_id, _ = await house.request("f" * 64, "d")
+    opened_now = [task.package_id for task in on(Lane.OPENING, await house.work())]
+    assert (opened_now, package_id != third.package_id) == ([third.package_id], True)
+
+
+async def test_package_made_before_its_promises_were_noted_lists_them(house: House) -> None:
+    film = await house.add("a", seconds=20)
+    await house.make_all()
+    assert await house.state(film.package_id) == repository.COMPLETE
+    folder = f"packages/{film.package_id}"
+    listed = json.loads(await read_all(house.store, f"{folder}/{INDEX}"))["objects"]
+    assert {PLAN, "master.m3u8", "manifest.mpd"} <= set(listed)
+    assert set(listed) | {INDEX} == {
+        key.removeprefix(f"{folder}/") for key in await house.stored(folder)
+    }
+
+
+async def test_lost_work_that_somebody_just_forgets_is_left_to_them(house: House) -> None:
+    film = await house.add("a")
+    await house.messaging.start()
+    await declare_consumers(house.messaging)
+    await house.work()
+    async with house.database.transaction() as session:
+        for task in await repository.tasks(session):
+            task.dispatched_at = datetime.now(UTC) - timedelta(minutes=1)
+            session.add(task)
+    upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
+    async with house.database.transaction() as session:
+        await repository.delete_tasks(session, film.package_id)
+        async with asyncio.timeout(20):
+            await upkeep.tick()
+    assert await house.work() == []
+
+
+async def test_owner_s_turn_that_is_just_counted_is_not_undone_by_another_film(
+    house: House,
+) -> None:
+    async with house.outbox.transaction() as tx:
+        await repository.take_dispatch_lock(tx.session)
+        await repository.set_virtual_time(tx.session, "owner", "a", 500.0)
+        adding = asyncio.create_task(house.add("a"))
+        async with asyncio.timeout(10):
+            while not await is_anybody_locked_out(house):  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+    await adding
+    async with house.database.transaction() as session:
+        assert (await repository.virtual_times(session, "owner"))["a"] >= 500.0
+
+
+async def is_anybody_locked_out(house: House) -> bool:
+    async with house.database.transaction() as session:
+        waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON datname = current_database()"
+        waiting += " WHERE NOT granted AND (database = pg_database.oid OR database IS NULL)"
+        return bool((await session.execute(sa.text(waiting))).scalar_one())
+
+
+async def test_films_of_one_owner_that_come_at_once_are_all_admitted(house: House) -> None:
+    added = [house.add("a") for _ in range(12)]
+    await asyncio.gather(*added, *(dispatch(house) for _ in range(12)))
+    async with house.database.transaction() as session:
+        assert len(await repository.unfinished(session)) == 12
