@@ -1,9 +1,12 @@
 """What those who serve content are told of many packages while the broker or the store is away."""
 
 import asyncio
+from contextlib import suppress
 from datetime import datetime
+from shutil import copytree, rmtree
 
 import pytest
+from nats.errors import Error as NatsError
 from nats.js.errors import NotFoundError
 
 from reelay.common.content_access import AllAccessTold, subject_of
@@ -87,7 +90,7 @@ async def test_without_the_store_every_package_is_told(
             await until_told(messaging, film.package_id, "closed")
     in_the_way.unlink()
     for film in films:
-        await until_marked(lonely, film.package_id, "closed")
+        await until_marked(lonely, film.package_id, "closed", "token")
 
 
 async def test_first_start_says_at_once_that_all_was_told(
@@ -112,6 +115,39 @@ async def test_lost_stream_is_told_all_promptly_before_it_is_called_complete(
         state = await messaging.jetstream.get_last_msg(STREAM, subject_of(film.package_id))
         assert state.seq
         assert state.seq < complete
+
+
+async def test_stream_that_the_broker_set_back_is_told_all_again(
+    lonely: Catalog, messaging: Messaging, nats: Program
+) -> None:
+    lonely.start()
+    await messaging.start()
+    kept, earlier = lonely.directory / "nats", lonely.directory / "kept"
+    first = await planned(lonely, messaging, "private")
+    await until_told(messaging, first.package_id, "token", ids(first))
+    before = await until_complete(messaging)
+    nats.kill()
+    copytree(kept, earlier)
+    nats.start()
+    assert await until_said_again(messaging, before) > before
+    second = await planned(lonely, messaging, "private")
+    await until_told(messaging, second.package_id, "token", ids(second))
+    nats.kill()
+    rmtree(kept)
+    earlier.rename(kept)
+    nats.start()
+    await until_said_again(messaging, before)
+    await until_told(messaging, second.package_id, "token", ids(second))
+
+
+async def until_said_again(messaging: Messaging, before: int) -> int:
+    """Return the place of a later word that all was told, by a broker that was away."""
+    async with asyncio.timeout(30):
+        while True:
+            with suppress(NatsError, OSError, TimeoutError):
+                if (place := await until_complete(messaging)) > before:
+                    return place
+            await asyncio.sleep(0.1)
 
 
 async def test_emptied_stream_and_one_of_an_older_version_are_told_all(

@@ -100,7 +100,7 @@ async def test_every_change_of_visibility_is_told(
     await until_marked(shared_catalog, film.package_id, "token")
     await shared_catalog.delete(film.video_id)
     await until_told(facts, film.package_id, "closed")
-    await until_marked(shared_catalog, film.package_id, "closed")
+    await until_marked(shared_catalog, film.package_id, "closed", "token")
 
 
 async def test_shared_package_is_what_its_most_open_video_is(

@@ -91,7 +91,7 @@ class Site:
     async def until_waiting(self, count: int) -> None:
         """Return when this many requests wait for objects, by the service's own count."""
         async with asyncio.timeout(30):
-            while await self.metric("reelay_content_waiting") != count:
+            while await self.metric("reelay_content_waiting") != count:  # noqa: ASYNC110 (another process)
                 await asyncio.sleep(0.02)
 
     async def metric(self, name: str) -> float:

@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from shutil import copytree, rmtree
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from reelay.common.testing.servers import Program
 
 from .films import Film
 from .sites import Site
-from .telling import say_all_told
+from .telling import say_all_told, tell_surely
 
 pytestmark = pytest.mark.integration
 
@@ -78,6 +80,35 @@ async def test_stream_made_anew_is_trusted_only_when_all_was_told(
     await gone.until(200)  # the catalog knows nothing of it any more
     assert [await each.status() for each in (film, late, shown)] == [404, 404, 200]
     await follows(shown)
+
+
+async def test_stream_that_the_broker_set_back_is_trusted_only_when_all_was_told_again(
+    film: Film, messaging: Messaging, nats: Program, tmp_path: Path
+) -> None:
+    await say_all_told(messaging)
+    shown, (kept, earlier) = await another(film, messaging), (tmp_path / "nats", tmp_path / "kept")
+    await film.tell(Access.OPEN)
+    await follows(shown)
+    nats.kill()
+    copytree(kept, earlier)
+    nats.start()
+    await tell_surely(film, Access.TOKEN)
+    await film.until(404)
+    await follows(shown)
+    nats.kill()
+    rmtree(kept)
+    earlier.rename(kept)
+    nats.start()
+
+    async def nothing_changed() -> None:
+        seen = [await film.status(), await film.status(film.token()), await shown.status()]
+        assert seen == [404, 200, 200]
+
+    await holds(nothing_changed, 2 * LONG_S)
+    await tell_surely(film, Access.TOKEN)
+    await say_all_told(messaging)
+    await follows(shown)
+    await nothing_changed()
 
 
 async def test_changes_are_heard_before_all_was_told(film: Film, messaging: Messaging) -> None:

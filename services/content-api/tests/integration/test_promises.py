@@ -152,7 +152,8 @@ async def test_failure_and_recovery_are_heard(connected: Any, messaging: Messagi
         )
     )
     async with asyncio.timeout(10):
-        while (await connected.client.head(f"{connected.prefix}/{SEGMENT}")).status_code != 503:
+        path = f"{connected.prefix}/{SEGMENT}"
+        while (await connected.client.head(path)).status_code != 503:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
     waiting = asyncio.create_task(connected.get(SEGMENT))
     await connected.until_waiting(1)

@@ -4,7 +4,6 @@ import asyncio
 import time
 from typing import Any
 
-import nats.errors
 import pytest
 
 from reelay.common.content_access import Access, ContentAccessChanged, mark_key
@@ -14,7 +13,7 @@ from reelay.common.testing.servers import Program
 
 from .films import Film
 from .sites import LATE, SEGMENT
-from .telling import say_all_told
+from .telling import say_all_told, tell_surely
 
 pytestmark = pytest.mark.integration
 
@@ -110,18 +109,6 @@ async def test_broker_that_is_away_opens_nothing_and_is_followed_when_it_is_back
     await film.until(200)
     await tell_surely(film, Access.TOKEN)
     await film.until(404)
-
-
-async def tell_surely(film: Film, access: Access) -> None:
-    """Tell it to a broker that has just come back, as the catalog does: until it listens."""
-    async with asyncio.timeout(60):
-        while True:
-            try:
-                await film.tell(access)
-            except (nats.errors.Error, OSError, TimeoutError):
-                await asyncio.sleep(0.2)
-            else:
-                return
 
 
 async def test_stream_that_is_lost_and_made_anew_is_followed(

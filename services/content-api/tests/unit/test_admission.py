@@ -153,6 +153,18 @@ async def test_nothing_is_open_when_nobody_can_be_asked(
         await admission.admit(PACKAGE, "good")
 
 
+async def test_what_was_known_last_holds_when_nobody_can_be_asked_any_more(
+    admission: Admission, broker: Restrictions, marks: KnownMarks
+) -> None:
+    broker.note(OTHER, CLOSED)
+    broker.current, broker.were_current, marks.is_away = False, True, True
+    assert await verdicts(admission) == EVERYBODY
+    broker.note(PACKAGE, Restriction(frozenset({FILM})))
+    assert await verdicts(admission) == {**NOBODY, "good": "in", "old": "expired"}
+    with pytest.raises(NotFoundError):
+        await admission.admit(OTHER, "other")
+
+
 def test_stricter_of_two_restrictions_holds() -> None:
     some = Restriction(frozenset({FILM}))
     assert stricter(None, None) is None

@@ -76,5 +76,10 @@ def test_ipv4_seen_by_a_listener_for_both_kinds_is_no_network() -> None:
     assert address(client="[::ffff:192.0.2.1]:1") != address(client="[::ffff:192.0.2.2]:1")
 
 
+def test_ports_that_a_proxy_tells_make_no_difference() -> None:
+    assert address("192.0.2.1:1000") == address("192.0.2.1:2000") == address("192.0.2.1")
+    assert address("[2001:db8::1]:1000") == address("2001:db8::1")
+
+
 def test_senders_that_a_proxy_calls_something_else_are_told_apart() -> None:
     assert address("unknown") != address("_hidden")

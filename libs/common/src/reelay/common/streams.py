@@ -47,7 +47,8 @@ DEADLETTERS = StreamConfig(
 )
 ACCESS = StreamConfig(
     name="ACCESS",
-    description="who may fetch which package: the last state of each that is not open to all",
+    description="who may fetch which package: the last state of each that is not open to all,"
+    " and whether all were told",
     subjects=["access.>"],
     retention=RetentionPolicy.LIMITS,
     max_msgs_per_subject=1,

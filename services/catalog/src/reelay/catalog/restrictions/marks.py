@@ -9,7 +9,13 @@ from reelay.common.content_access import Access, ContentAccessChanged, mark_key
 from reelay.common.database import Database
 from reelay.common.storage import ObjectStore
 
-RESTRICTED = (Access.TOKEN, Access.CLOSED)
+MARKS = {
+    Access.OPEN: (),
+    Access.TOKEN: (Access.TOKEN,),
+    Access.CLOSED: (Access.TOKEN, Access.CLOSED),
+}
+"""Whoever looks for both while one state follows another finds one of them, as long as none of the
+states is open: closing leaves the other mark where it is."""
 AT_ONCE = 4
 """Each holds a connection of the database for as long as the store takes."""
 
@@ -37,12 +43,9 @@ class Marker:
 
 
 async def mark(store: ObjectStore, package_id: str, access: Access) -> None:
-    """Leave the mark of `access` on a package and no other; an open one has none.
-
-    The new mark comes before the old one goes. Raises StoreUnavailableError.
-    """
-    if access in RESTRICTED:
-        await store.put(mark_key(package_id, access), b"")
-    for other in RESTRICTED:
-        if other is not access:
+    """Leave the marks of `access` on a package and no others. Raises StoreUnavailableError."""
+    for each in MARKS[access]:
+        await store.put(mark_key(package_id, each), b"")
+    for other in (Access.CLOSED, Access.TOKEN):
+        if other not in MARKS[access]:
             await store.delete(mark_key(package_id, other))

@@ -9,7 +9,6 @@ holds up others.
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
-from datetime import datetime
 from functools import partial
 
 import nats.errors
@@ -58,8 +57,8 @@ class AccessPublisher:
             Way.STORE: Marker(database, store).mark,
         }
         self._wakes = {way: asyncio.Event() for way in Way}
-        self._complete: datetime | None = None
-        """When the stream was made that this process told all."""
+        self._complete: stream.Standing | None = None
+        """How the stream stood when this process saw last that it had been told all."""
 
     def wake(self) -> None:
         """Publish what was just committed."""
@@ -90,17 +89,22 @@ class AccessPublisher:
         while True:
             began_s = loop.time()
             done = await _succeeds(self._look())
+            if not done:
+                self._complete = None
             # To tell everything takes long where there is much: it rests for as long as that took.
             await asyncio.sleep(LOOK_S if done else max(RETRY_S, loop.time() - began_s))
 
     async def _look(self) -> None:
-        """Tell everything once more to a stream that is new: it was lost, or we have just begun."""
-        made = await stream.made_at(self._messaging)
-        if made == self._complete and await stream.is_complete(self._messaging, made):
-            return
-        await self._tell_all(Way.STREAM, self._ledger.everything(), again=True)
-        await stream.say_complete(self._messaging, made)
-        self._complete = made
+        """Tell everything once more to a stream that may lack something.
+
+        It was lost, or set back to what the broker had on its disk, or we have just begun.
+        """
+        now = await stream.standing(self._messaging)
+        whole = now.continues(self._complete)
+        if not (whole and await stream.is_complete(self._messaging, now.made_at)):
+            await self._tell_all(Way.STREAM, self._ledger.everything(), again=True)
+            await stream.say_complete(self._messaging, now.made_at)
+        self._complete = now
 
     async def _mark_all(self) -> None:
         """Mark everything once more when the process begins: a store may have lost something."""

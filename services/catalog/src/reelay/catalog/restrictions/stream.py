@@ -1,5 +1,6 @@
 """The stream that keeps the last state of each package, and says whether it has all of them."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from nats.js import JetStreamContext
@@ -56,11 +57,30 @@ async def _last(jetstream: JetStreamContext, subject: str) -> tuple[int, int]:
     return message.seq or 0, revision
 
 
-async def made_at(messaging: Messaging) -> datetime:
-    """Return when the stream was made; it is made anew when it was lost.
+@dataclass(frozen=True)
+class Standing:
+    """What tells whether a stream still has what it was told."""
+
+    made_at: datetime
+    last_sequence: int
+    connections: int
+    """How often the broker was found again: one that died may have forgotten what it had."""
+
+    def continues(self, earlier: "Standing | None") -> bool:
+        """Tell whether nothing that was there can have gone."""
+        return (
+            earlier is not None
+            and (self.made_at, self.connections) == (earlier.made_at, earlier.connections)
+            and self.last_sequence >= earlier.last_sequence
+        )
+
+
+async def standing(messaging: Messaging) -> Standing:
+    """Return how the stream stands; it is made anew when it was lost.
 
     Raises nats.errors.Error and OSError.
     """
+    connections = messaging.client.stats["reconnects"]
     try:
         info = await messaging.jetstream.stream_info(STREAM)
     except NotFoundError:
@@ -68,7 +88,7 @@ async def made_at(messaging: Messaging) -> datetime:
         info = await messaging.jetstream.stream_info(STREAM)
     if info.created is None:
         raise BrokerUnavailableError("The broker does not say when the stream was made")
-    return info.created
+    return Standing(info.created, info.state.last_seq, connections)
 
 
 async def is_complete(messaging: Messaging, made: datetime) -> bool:

@@ -2,7 +2,8 @@
 
 A push consumer without acknowledgements; its idle heartbeats tell that nothing was missed. Whenever
 something may have been, everything is read anew. A stream that was lost and made anew lacks what
-the old one had until the catalog has told it all: it is not trusted before it says so.
+the old one had until the catalog has told it all: it is not trusted before it says so. One that a
+broker set back, because its disk had not kept everything, must say so once more.
 """
 
 import asyncio
@@ -45,6 +46,8 @@ class Reading:
 
     made_at: datetime | None
     """When the stream was made."""
+    told_after: int = 0
+    """What was said of it up to this place was true once, and something newer may be gone."""
     known: dict[str, Restriction] = field(default_factory=dict)
     all_told: bool = False
     """Whether the catalog said that it told this very stream all."""
@@ -69,6 +72,11 @@ class AccessFeed:
         self._restrictions = restrictions
         self._on_restricted = on_restricted
         self._away = False
+        self._made_at: datetime | None = None
+        self._seen = 0
+        """How far the stream that was made then was followed while it was current."""
+        self._set_back_to: int | None = None
+        """Where it ended when it was found to end before that; until it is current again."""
 
     async def run(self, connected: asyncio.Event) -> None:
         """Follow for ever, as soon as there is a connection."""
@@ -90,8 +98,9 @@ class AccessFeed:
         try:
             await self._messaging.jetstream.add_consumer(STREAM, _config(inbox))
             # Asked for afterwards: of a stream made in between, this consumer brings nothing.
-            reading = Reading((await self._messaging.jetstream.stream_info(STREAM)).created)
-            position = 0
+            info = await self._messaging.jetstream.stream_info(STREAM)
+            reading = Reading(info.created, self._untrusted(info.created, info.state.last_seq))
+            position = last = 0
             while True:
                 message = await subscription.next_msg(timeout=SILENCE_S)
                 if _is_control(message):
@@ -101,27 +110,40 @@ class AccessFeed:
                 else:
                     position = _next(message, position)
                     self._take(message, reading)
+                    last = message.metadata.sequence.stream
                     idle = message.metadata.num_pending == 0
                 if not self._restrictions.current:
                     reading.caught_up |= idle
                     self._judge(reading)
+                if self._restrictions.current:
+                    self._made_at, self._seen, self._set_back_to = reading.made_at, last, None
         finally:
             await _leave(subscription)
 
+    def _untrusted(self, made_at: datetime | None, last: int) -> int:
+        """Return up to where a stream that ends at `last` may lack what it had; 0: it does not."""
+        if made_at != self._made_at:
+            return 0
+        if last < self._seen:
+            self._set_back_to = min(last, last if self._set_back_to is None else self._set_back_to)
+        return self._set_back_to or 0
+
     def _take(self, message: Msg, reading: Reading) -> None:
         """Note a state at once, and for later that it is one of this stream's."""
+        is_old = message.metadata.sequence.stream <= reading.told_after
         try:
             if message.subject == AllAccessTold.subject:
                 told = AllAccessTold.model_validate_json(message.data)
-                reading.all_told |= told.stream_made_at == reading.made_at
+                reading.all_told |= told.stream_made_at == reading.made_at and not is_old
                 return
             state = ContentAccessChanged.model_validate_json(message.data)
         except ValidationError as error:
             log.error("not a state of a package", subject=message.subject, error=repr(error)[:200])
             return
         package_id, restriction = state.package_id, _restriction(state)
-        is_news = self._restrictions.get(package_id) != restriction
-        self._restrictions.note(package_id, restriction)
+        is_news = self._restrictions.get(package_id) != restriction and not is_old
+        if is_news:
+            self._restrictions.note(package_id, restriction)
         if is_news and restriction is not None:
             self._on_restricted(package_id)
         if self._restrictions.current:
@@ -139,7 +161,7 @@ class AccessFeed:
             self._say(away=True, error="the catalog has not told the stream everything")
             return
         news = self._restrictions.replace(reading.known)
-        self._restrictions.current = True
+        self._restrictions.current = self._restrictions.were_current = True
         self._say(away=False, restricted=len(reading.known))
         reading.known = {}
         for package_id in news:

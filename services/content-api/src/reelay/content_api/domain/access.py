@@ -32,12 +32,14 @@ def stricter(one: Restriction | None, other: Restriction | None) -> Restriction 
 class Restrictions:
     """What the broker told last; packages that it does not speak of are open."""
 
-    __slots__ = ("_by_package", "current")
+    __slots__ = ("_by_package", "current", "were_current")
 
     def __init__(self) -> None:
         self._by_package: dict[str, Restriction] = {}
         self.current = False
         """Whether every change is heard now, and all earlier ones were."""
+        self.were_current = False
+        """Whether that ever was so."""
 
     def is_open(self, package_id: str) -> bool:
         """Tell whether a package is known to be open: one look into a dictionary."""

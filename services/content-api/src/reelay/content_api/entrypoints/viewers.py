@@ -28,13 +28,20 @@ def _address(scope: Scope) -> str:
 
 def _network(address: str) -> str:
     try:
-        ip = ip_address(address.removeprefix("[").removesuffix("]"))
+        ip = ip_address(_without_port(address))
     except ValueError:
         return address  # of a proxy that does not tell addresses, but tells senders apart
     if not isinstance(ip, IPv6Address):
         return str(ip)
     # What a listener for both kinds sees of IPv4 is all in one network.
     return str(ip.ipv4_mapped or int(ip) >> HOST_BITS)
+
+
+def _without_port(address: str) -> str:
+    """Return an address without the port and the brackets that a proxy may tell with it."""
+    if address.startswith("["):
+        return address[1:].partition("]")[0]
+    return address.partition(":")[0] if address.count(":") == 1 else address
 
 
 def _name(text: str) -> str:

@@ -4,7 +4,8 @@ import time
 from collections.abc import Callable
 
 from reelay.common.errors import ForbiddenError, NotFoundError
-from reelay.content_api.domain.access import Restrictions, stricter
+from reelay.common.storage import StoreUnavailableError
+from reelay.content_api.domain.access import Restriction, Restrictions, stricter
 from reelay.content_api.domain.ports import Marks, Tokens
 
 
@@ -40,13 +41,14 @@ class Admission:
     async def admit(self, package_id: str, token: str | None) -> None:
         """Return when the package may be fetched with this token.
 
-        While the broker is away, marks in the store speak too, and what it said last still holds.
-        Raises NotFoundError, as if there were no such package; LinkExpiredError for a token that
-        was good before; StoreUnavailableError when nobody can be asked.
+        While the broker is away, marks in the store speak too, and what it said last still holds;
+        that alone does while the store is away as well. Raises NotFoundError, as if there were no
+        such package; LinkExpiredError for a token that was good before; StoreUnavailableError when
+        nobody can be asked and nothing was known before.
         """
         restriction = self._restrictions.get(package_id)
         if not self._restrictions.current:
-            restriction = stricter(restriction, await self._marks.restriction(package_id))
+            restriction = stricter(restriction, await self._marked(package_id))
         if restriction is None:
             return
         grant = None if token is None else await self._tokens.grant(token)
@@ -54,3 +56,11 @@ class Admission:
             raise NotFoundError
         if grant.expires_at_s <= self._now():
             raise LinkExpiredError
+
+    async def _marked(self, package_id: str) -> Restriction | None:
+        try:
+            return await self._marks.restriction(package_id)
+        except StoreUnavailableError:
+            if self._restrictions.were_current:
+                return None
+            raise

@@ -119,8 +119,8 @@ class Bookkeeping:
         row.playable = all(bits.get(r.name, 0) & 1 for r in plan.opening)
         row.warnings = sorted({*row.warnings, *(w for s in stored for w in s.ready.warnings)})
         tx.session.add(row)
-        made = [t.task_id for t in tasks if is_made(plan, bits, repository.chunk_of(t))]
-        await repository.drop_tasks(tx.session, made)
+        over = [t.task_id for t in tasks if is_made(plan, bits, repository.chunk_of(t))]
+        await repository.drop_tasks(tx.session, over)
         await tx.announce(
             ManifestUpdated(
                 package_id=row.package_id,
