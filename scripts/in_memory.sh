@@ -19,6 +19,7 @@ if [ -n "${TMPDIR:-}" ] || [ ! -w "$memory" ] || [ "$(free_mib)" -lt "$needed_mi
     exec "$@"
 fi
 TMPDIR=$(mktemp -d "$memory/reelay-XXXXXX")
+chmod 711 "$TMPDIR" # some tests run programs as other users
 export TMPDIR
 status=0
 "$@" || status=$?

@@ -1,6 +1,8 @@
 """What is answered again without a look, and for how long."""
 
+import os
 from dataclasses import dataclass, field
+from errno import EAGAIN, EOPNOTSUPP
 from pathlib import Path
 
 import pytest
@@ -84,6 +86,23 @@ def test_object_that_is_asked_for_again_is_sent_from_memory(tmp_path: Path) -> N
     world = World(tmp_path)
     world.recent.note(PATH, NAME, StoredFile(str(world.path), 7))
     assert world.ask() == [(200, bytearray(b"#EXTM3U"))]
+
+
+@pytest.mark.parametrize(("error", "from_memory"), [(EOPNOTSUPP, True), (EAGAIN, False)])
+def test_file_system_that_cannot_tell_what_is_in_memory_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int, from_memory: bool
+) -> None:
+    read = os.preadv
+
+    def preadv(file: int, buffers: list[bytearray], offset: int, flags: int = 0) -> int:
+        if flags & os.RWF_NOWAIT:
+            raise OSError(error, os.strerror(error))
+        return read(file, buffers, offset)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    world = World(tmp_path)
+    world.recent.note(PATH, NAME, StoredFile(str(world.path), 7))
+    assert world.ask() == [(200, bytearray(b"#EXTM3U") if from_memory else str(world.path))]
 
 
 def test_object_that_memory_is_too_short_for_is_sent_from_its_file(tmp_path: Path) -> None:

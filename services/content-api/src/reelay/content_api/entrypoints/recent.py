@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from errno import EOPNOTSUPP
 
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
@@ -133,13 +134,24 @@ def _read_at_once(answer: Answer) -> list[bytes] | None:
     try:
         if _told(os.fstat(file)) != answer.look:
             return None
-        whole = os.preadv(file, [content], 0, os.RWF_NOWAIT) == len(content)
+        whole = _read(file, content) == len(content)
     except OSError:
         return None
     finally:
         os.close(file)
     steps = range(0, len(content), STEP_BYTES)
     return [bytes(content[start : start + STEP_BYTES]) for start in steps] if whole else None
+
+
+def _read(file: int, content: bytearray) -> int:
+    """Read a file from its beginning; raise OSError where that would wait for a disk."""
+    try:
+        return os.preadv(file, [content], 0, os.RWF_NOWAIT)
+    except OSError as error:
+        if error.errno != EOPNOTSUPP:
+            raise
+    # The file system (tmpfs, NFS) cannot tell; the answer before this one has just read it.
+    return os.preadv(file, [content], 0)
 
 
 def _look(path: str) -> Look | None:
