@@ -172,9 +172,12 @@ def player_url() -> Iterator[str]:
     server.server_close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
-    """The system's Chromium, headless."""
+    """The system's Chromium, headless.
+
+    Playwright's event loop runs on in this thread until it ends, and no other may run beside it.
+    """
     binary = next(
         path for name in ("chromium", "google-chrome") if (path := Path("/usr/bin") / name).exists()
     )
