@@ -190,18 +190,18 @@ async def test_pauses_change_no_byte(bench, begin: Begin, pid_of: Find, make_tas
 
 PAUSE_FOR_EVER = """
 import asyncio, sys
-from reelay.common.commands import Lane
 from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.adapters.process import Limits, running
+from reelay.encoder.domain.precedence import Rank
 
 async def main():
     gate = LaneGate(600)
-    with gate.seat(Lane.LADDER) as seat:
+    with gate.seat(Rank.LADDER) as seat:
         async with running([sys.argv[1]], OutputPipes(0), Limits(1 << 32, 600, 600), 0) as it:
             seat.hold(it)
             await asyncio.sleep(0.5)
-            with gate.seat(Lane.OPENING):
+            with gate.seat(Rank.OPENING):
                 print(it.pid, flush=True)
                 await asyncio.sleep(600)
 

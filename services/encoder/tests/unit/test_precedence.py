@@ -4,18 +4,21 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from itertools import repeat
+from uuid import UUID
 
 import pytest
 
-from reelay.common.commands import Lane
+from reelay.common.commands import EncodeChunk, Lane, SegmentSpec, SourceSpec
 from reelay.encoder.domain.precedence import (
-    LADDER_SHARE,
+    LOWER_SHARE,
     OPENING_SHARE,
     Precedence,
-    lane_rests,
+    Rank,
+    rank_of,
+    rests,
 )
 
-ONDEMAND, OPENING, LADDER = Lane
+ONDEMAND, OPENING, AHEAD, LADDER = Rank
 STEP_S = 0.01
 CHUNKS_OF_2_S = [*repeat((2.0, 0.03), 1000)]
 """What a viewer asks for who always has something missing: lengths of work and of the gap after."""
@@ -23,14 +26,14 @@ CHUNKS_OF_2_S = [*repeat((2.0, 0.03), 1000)]
 Pieces = list[tuple[float, float]]
 
 
-def working(*lanes: Lane, longest_rest_s: float = 10.0) -> Precedence:
-    precedence = Precedence(lane_rests(longest_rest_s))
+def working(*lanes: Rank, longest_rest_s: float = 10.0) -> Precedence:
+    precedence = Precedence(rests(longest_rest_s))
     for lane in lanes:
         precedence.enter(lane, 0.0)
     return precedence
 
 
-def stream(precedence: Precedence, lane: Lane, pieces: Pieces) -> Iterator[float]:
+def stream(precedence: Precedence, lane: Rank, pieces: Pieces) -> Iterator[float]:
     """Let a lane have pieces of work, each followed by a gap; yield each moment up to their end."""
     now_s = end_s = 0.0
     for work_s, gap_s in pieces:
@@ -53,15 +56,15 @@ def random_pieces(seed: int, until_s: float, shortest_s: float) -> Pieces:
     return pieces
 
 
-def shares(precedence: Precedence, pieces: Pieces, until_s: float = 500.0) -> dict[Lane, float]:
+def shares(precedence: Precedence, pieces: Pieces, until_s: float = 500.0) -> dict[Rank, float]:
     """Return how much of the time each lane runs beside on-demand work that comes in pieces."""
-    running: Counter[Lane] = Counter()
+    running: Counter[Rank] = Counter()
     for now_s in stream(precedence, ONDEMAND, pieces):
         precedence.advance(now_s)
-        running.update(set(Lane) - precedence.resting())
+        running.update(set(Rank) - precedence.resting())
         if now_s >= until_s:
             break
-    return {lane: running[lane] * STEP_S / now_s for lane in Lane}
+    return {lane: running[lane] * STEP_S / now_s for lane in Rank}
 
 
 @pytest.mark.parametrize(
@@ -150,6 +153,43 @@ def test_chunk_for_a_viewer_alone_is_never_disturbed(lower, length_s):
     assert ONDEMAND not in precedence.resting()
 
 
+def test_seeks_one_after_another_are_not_disturbed_by_what_runs_ahead_of_the_first():
+    precedence = working(AHEAD, LADDER)
+    ran = 0
+    for now_s in stream(precedence, ONDEMAND, [(0.8, 0.05)] * 10):
+        precedence.advance(now_s)
+        ran += AHEAD not in precedence.resting()
+    assert ran * STEP_S < 1.1 * 10 * 0.05, "it ran in the gaps alone"
+
+
+@pytest.mark.parametrize(
+    ("lane", "number", "rank"),
+    [
+        (Lane.ONDEMAND, 1, ONDEMAND),
+        (Lane.ONDEMAND, 9, ONDEMAND),
+        (Lane.OPENING, 1, OPENING),
+        (Lane.OPENING, 9, AHEAD),
+        (Lane.LADDER, 1, LADDER),
+        (Lane.LADDER, 9, LADDER),
+    ],
+)
+@pytest.mark.parametrize("kind", ["segments", "audio_segments"])
+def test_rank_is_the_lane_but_for_what_runs_ahead_of_viewers(lane, number, rank, kind):
+    run = [SegmentSpec(number=n, first_frame=100 * n, frames=100) for n in (number, number + 1)]
+    source = SourceSpec(key="x", demuxer="mov", video_stream=0, audio_stream=1, preroll_s=0.5)
+    task = EncodeChunk(
+        task_id=UUID(int=1),
+        package_id="p",
+        lane=lane,
+        provider="software",
+        source=source,
+        fps_num=25,
+        fps_den=1,
+        **{kind: run},
+    )
+    assert rank_of(task) is rank
+
+
 def test_opening_that_comes_late_rests_from_then_on():
     precedence = working(ONDEMAND)
     precedence.enter(OPENING, 30.0)
@@ -189,7 +229,14 @@ def test_no_lane_rests_longer_than_the_longest_of_all():
 def test_no_stream_of_higher_work_keeps_the_ladder_from_its_share(seed):
     pieces = random_pieces(seed, until_s=500.0, shortest_s=0.5)
     share = shares(working(LADDER), pieces)[LADDER]
-    assert LADDER_SHARE - 0.02 < share < LADDER_SHARE + 0.05
+    assert LOWER_SHARE - 0.02 < share < LOWER_SHARE + 0.05
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_runs_ahead_has_its_share_beside_endless_on_demand_work(seed):
+    pieces = random_pieces(seed, until_s=500.0, shortest_s=0.5)
+    share = shares(working(AHEAD, LADDER), pieces)
+    assert LOWER_SHARE - 0.02 < share[AHEAD] < LOWER_SHARE + 0.05
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -198,7 +245,7 @@ def test_three_lanes_at_once_have_each_their_share(seed):
     share = shares(working(OPENING, LADDER), pieces)
     assert share[ONDEMAND] == pytest.approx(1.0, abs=0.01)
     assert OPENING_SHARE - 0.02 < share[OPENING] < OPENING_SHARE + 0.05
-    assert LADDER_SHARE - 0.02 < share[LADDER] < LADDER_SHARE + 0.05
+    assert LOWER_SHARE - 0.02 < share[LADDER] < LOWER_SHARE + 0.05
 
 
 def test_ladder_waits_for_openings_too_and_not_for_their_turns():

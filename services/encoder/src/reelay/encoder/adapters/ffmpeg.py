@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from reelay.common.commands import EncodeChunk, Lane
+from reelay.common.commands import EncodeChunk
 from reelay.common.errors import TransientError
 from reelay.common.source_input import SourceInput, nothing_can_fail
 from reelay.encoder.adapters.lane_gate import LaneGate, Seat
@@ -22,6 +22,7 @@ from reelay.encoder.domain.command import (
 )
 from reelay.encoder.domain.cutting import AudioCutter, Cutter, EncodedSegment, VideoCutter
 from reelay.encoder.domain.errors import FFmpegFailedError
+from reelay.encoder.domain.precedence import Rank, rank_of
 from reelay.encoder.domain.remainder import has_both, remainder, runs
 
 READ_BYTES = 256 * 1024
@@ -29,9 +30,10 @@ QUEUED_SEGMENTS = 8
 HELD_TOLERANCE_S = 0.5
 """A last frame held shorter than this is how files end, and no damage."""
 LOG_DELAY_S = 0.05
-NICE = {Lane.ONDEMAND: 0, Lane.OPENING: 2, Lane.LADDER: 10}
-"""Weights 1024, 655 and 110 (sched(7)): what lanes are to each other across several encoders of one
-machine, and in a lower one's turn. Within one encoder they yield by pausing (docs/decisions/0005).
+NICE = {Rank.ONDEMAND: 0, Rank.OPENING: 2, Rank.AHEAD: 5, Rank.LADDER: 10}
+"""Weights 1024, 655, 335 and 110 (sched(7)): what ranks are to each other across several encoders
+of one machine, and in a lower one's turn. Within one encoder they yield by pausing
+(docs/decisions/0005).
 """
 HELD = "The source ends early or is damaged: its last picture is held."
 BLACK = "The source could not be decoded here: black and silence instead."
@@ -70,7 +72,7 @@ class FFmpegTranscoder:
 
     async def transcode(self, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
         """See handlers.Transcoder."""
-        with self.lanes.seat(task.lane) as seat:
+        with self.lanes.seat(rank_of(task)) as seat:
             await seat.turn()
             for part in runs(task):
                 async with aclosing(self._transcode(seat, part)) as segments:
@@ -125,7 +127,7 @@ class FFmpegTranscoder:
                 for cutter, fd in zip(cutters, pipes.writing, strict=True)
             }
             argv = [self.program, *ffmpeg_arguments(task, source, urls, self.machine)]
-            async with running(argv, pipes, self.limits, NICE[task.lane]) as ffmpeg:
+            async with running(argv, pipes, self.limits, NICE[seat.rank]) as ffmpeg:
                 seat.hold(ffmpeg)
                 pumps = list(zip(await pipes.readers(), cutters, strict=True))
                 async with aclosing(_segments(ffmpeg, pumps)) as segments:

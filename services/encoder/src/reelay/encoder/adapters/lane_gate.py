@@ -1,4 +1,4 @@
-"""Pauses the FFmpegs of lower lanes while a higher one runs, and always continues them."""
+"""Pauses the FFmpegs of less urgent work while more urgent ones run, and always continues them."""
 
 import asyncio
 import contextlib
@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterator
 from typing import Protocol
 
-from reelay.common.commands import Lane
-from reelay.encoder.domain.precedence import Precedence, lane_rests
+from reelay.encoder.domain.precedence import Precedence, Rank, rests
 
 LATE_S = 0.001
 """A timer is set later by this, so that it does not ring just before the change."""
@@ -26,15 +25,15 @@ class Pausable(Protocol):
 
 
 class Seat:
-    """A place in a lane, for one process after it was allowed to start. Made by `LaneGate`."""
+    """A place in a rank, for one process after it was allowed to start. Made by `LaneGate`."""
 
-    def __init__(self, lane: Lane) -> None:
-        self.lane = lane
+    def __init__(self, rank: Rank) -> None:
+        self.rank = rank
         self._process: Pausable | None = None
         self._allowed = asyncio.Event()
 
     async def turn(self) -> None:
-        """Wait until a process of this lane may start: what would rest need not begin."""
+        """Wait until a process of this rank may start: what would rest need not begin."""
         await self._allowed.wait()
 
     def hold(self, process: Pausable) -> None:
@@ -56,28 +55,28 @@ class Seat:
 
 
 class LaneGate:
-    """Knows every FFmpeg of this encoder by its lane. For one event loop.
+    """Knows every FFmpeg of this encoder by its rank. For one event loop.
 
     It pauses only processes that were given to it: other encoders on the machine have their own.
     """
 
     def __init__(self, longest_pause_s: float) -> None:
-        self._precedence = Precedence(lane_rests(longest_pause_s))
+        self._precedence = Precedence(rests(longest_pause_s))
         self._seats: list[Seat] = []
         self._timer: asyncio.TimerHandle | None = None
 
     @contextlib.contextmanager
-    def seat(self, lane: Lane) -> Iterator[Seat]:
-        """Count as work of a lane for the block: lower lanes rest from its very beginning."""
-        seat = Seat(lane)
+    def seat(self, rank: Rank) -> Iterator[Seat]:
+        """Count as work of a rank for the block: lower ones rest from its very beginning."""
+        seat = Seat(rank)
         self._seats.append(seat)
-        self._precedence.enter(lane, time.monotonic())
+        self._precedence.enter(rank, time.monotonic())
         self._settle()
         try:
             yield seat
         finally:
             self._seats.remove(seat)
-            self._precedence.leave(lane, time.monotonic())
+            self._precedence.leave(rank, time.monotonic())
             self._settle()
 
     def _settle(self) -> None:
@@ -88,7 +87,7 @@ class LaneGate:
         self._precedence.advance(time.monotonic())
         resting = self._precedence.resting()
         for seat in self._seats:
-            seat.settle(resting=seat.lane in resting)
+            seat.settle(resting=seat.rank in resting)
         change_s = self._precedence.change_s()
         if change_s is not None:
             loop = asyncio.get_running_loop()

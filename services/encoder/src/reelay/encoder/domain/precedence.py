@@ -1,23 +1,35 @@
-"""Which lanes rest while a higher one works, and when they get a turn all the same."""
+"""Which work rests while more urgent work is done, and when it gets a turn all the same."""
 
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 
-from reelay.common.commands import Lane
+from reelay.common.commands import EncodeChunk, Lane
 
-ORDER = tuple(Lane)
-"""Most urgent first."""
+
+class Rank(StrEnum):
+    """How urgent work is, the most urgent first: its lane, or that it runs ahead of a viewer."""
+
+    ONDEMAND = Lane.ONDEMAND
+    OPENING = Lane.OPENING
+    AHEAD = "ahead"
+    LADDER = Lane.LADDER
+
+
+ORDER = tuple(Rank)
 LONGEST_OPENING_REST_S = 1.0
 """Longer than what a viewer waits for after a seek (about 0.8 s), so that a seek alone is left in
 peace; no longer, as somebody waits for an opening too."""
 OPENING_SHARE = 0.5
-LADDER_SHARE = 0.2
+LOWER_SHARE = 0.2
+"""Of the ladder, and of what runs ahead: who has come for that may have left for another position,
+whose segment then should come as soon as if nothing ran."""
 
 
 @dataclass(frozen=True)
 class Rest:
-    """How long a lane rests for higher ones at the most, and which share of the time it runs then.
+    """How long a rank rests for higher ones at the most, and which share of the time it runs then.
 
     With a longest rest of 0 it never rests.
     """
@@ -31,70 +43,79 @@ class Rest:
         return (1 - self.share) / self.share
 
 
-def lane_rests(longest_s: float) -> dict[Lane, Rest]:
-    """Return the rest of each lane that has one, none of them longer than `longest_s`."""
+def rank_of(task: EncodeChunk) -> Rank:
+    """Return how urgent a task is; one of the opening lane that begins no film runs ahead."""
+    segments = task.segments or task.audio_segments
+    if task.lane is Lane.OPENING and segments and segments[0].number > 1:
+        return Rank.AHEAD
+    return Rank(task.lane)
+
+
+def rests(longest_s: float) -> dict[Rank, Rest]:
+    """Return the rest of each rank that has one, none of them longer than `longest_s`."""
     return {
-        Lane.OPENING: Rest(min(LONGEST_OPENING_REST_S, longest_s), OPENING_SHARE),
-        Lane.LADDER: Rest(longest_s, LADDER_SHARE),
+        Rank.OPENING: Rest(min(LONGEST_OPENING_REST_S, longest_s), OPENING_SHARE),
+        Rank.AHEAD: Rest(longest_s, LOWER_SHARE),
+        Rank.LADDER: Rest(longest_s, LOWER_SHARE),
     }
 
 
 class Precedence:
-    """Lanes with work, and what time has made of them.
+    """Ranks with work, and what time has made of them.
 
-    A lane rests while a higher one has work, but at most as long as its `Rest` says, in one piece
+    A rank rests while a higher one has work, but at most as long as its `Rest` says, in one piece
     or with short gaps: then it has a turn beside whatever runs, so long that it gets its share.
-    A lane without a `Rest` never rests. Times are seconds of one monotonic clock, and never go
+    One without a `Rest` never rests. Times are seconds of one monotonic clock, and never go
     back.
     """
 
-    def __init__(self, rests: Mapping[Lane, Rest]) -> None:
-        self._rests = {lane: rest for lane, rest in rests.items() if rest.longest_s > 0}
-        self._working: Counter[Lane] = Counter()
+    def __init__(self, rests: Mapping[Rank, Rest]) -> None:
+        self._rests = {rank: rest for rank, rest in rests.items() if rest.longest_s > 0}
+        self._working: Counter[Rank] = Counter()
         self._rested_s = dict.fromkeys(self._rests, 0.0)
-        self._turns: set[Lane] = set()
+        self._turns: set[Rank] = set()
         self._now_s: float | None = None
 
-    def enter(self, lane: Lane, now_s: float) -> None:
-        """Note that there is one more piece of work in a lane."""
+    def enter(self, rank: Rank, now_s: float) -> None:
+        """Note that there is one more piece of work in a rank."""
         self.advance(now_s)
-        self._working[lane] += 1
+        self._working[rank] += 1
 
-    def leave(self, lane: Lane, now_s: float) -> None:
+    def leave(self, rank: Rank, now_s: float) -> None:
         """Note that there is one less."""
         self.advance(now_s)
-        self._working[lane] -= 1
+        self._working[rank] -= 1
 
     def advance(self, now_s: float) -> None:
         """Let time go by."""
         passed_s = now_s - (now_s if self._now_s is None else self._now_s)
         self._now_s = now_s
         resting = self.resting()
-        for lane, rest in self._rests.items():
-            if lane in resting:
-                self._rested_s[lane] += passed_s
+        for rank, rest in self._rests.items():
+            if rank in resting:
+                self._rested_s[rank] += passed_s
             else:
-                self._rested_s[lane] -= passed_s * rest.payback
-            if self._rested_s[lane] >= rest.longest_s:
-                self._turns.add(lane)
-            elif self._rested_s[lane] <= 0:
-                self._rested_s[lane] = 0.0
-                self._turns.discard(lane)
+                self._rested_s[rank] -= passed_s * rest.payback
+            if self._rested_s[rank] >= rest.longest_s:
+                self._turns.add(rank)
+            elif self._rested_s[rank] <= 0:
+                self._rested_s[rank] = 0.0
+                self._turns.discard(rank)
 
-    def resting(self) -> frozenset[Lane]:
-        """Return the lanes whose work must not run now."""
+    def resting(self) -> frozenset[Rank]:
+        """Return the ranks whose work must not run now."""
         return frozenset(self._outranked()) - self._turns
 
     def change_s(self) -> float | None:
         """Return after which time the answer changes by itself; None when it does not."""
         return min(map(self._change_of_s, self._outranked()), default=None)
 
-    def _change_of_s(self, lane: Lane) -> float:
-        """Return how long a lane's rest or turn still lasts."""
-        rest, rested_s = self._rests[lane], self._rested_s[lane]
-        return rested_s / rest.payback if lane in self._turns else rest.longest_s - rested_s
+    def _change_of_s(self, rank: Rank) -> float:
+        """Return how long a rank's rest or turn still lasts."""
+        rest, rested_s = self._rests[rank], self._rested_s[rank]
+        return rested_s / rest.payback if rank in self._turns else rest.longest_s - rested_s
 
-    def _outranked(self) -> list[Lane]:
-        """Return the lanes with work that may rest and are lower than another with work."""
-        lower = [lane for lane in ORDER if self._working[lane]][1:]
-        return [lane for lane in lower if lane in self._rests]
+    def _outranked(self) -> list[Rank]:
+        """Return the ranks with work that may rest and are lower than another with work."""
+        lower = [rank for rank in ORDER if self._working[rank]][1:]
+        return [rank for rank in lower if rank in self._rests]
