@@ -135,10 +135,3 @@ async def is_anybody_locked_out(house: House) -> bool:
         waiting = "SELECT count(*) FROM pg_locks JOIN pg_database ON datname = current_database()"
         waiting += " WHERE NOT granted AND (database = pg_database.oid OR database IS NULL)"
         return bool((await session.execute(sa.text(waiting))).scalar_one())
-
-
-async def test_films_of_one_owner_that_come_at_once_are_all_admitted(house: House) -> None:
-    added = [house.add("a") for _ in range(12)]
-    await asyncio.gather(*added, *(dispatch(house) for _ in range(12)))
-    async with house.database.transaction() as session:
-        assert len(await repository.unfinished(session)) == 12

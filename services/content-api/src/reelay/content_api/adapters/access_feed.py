@@ -124,8 +124,8 @@ class AccessFeed:
         """Return up to where a stream that ends at `last` may lack what it had; 0: it does not."""
         if made_at != self._made_at:
             return 0
-        if last < self._seen:
-            self._set_back_to = min(last, last if self._set_back_to is None else self._set_back_to)
+        if last < (self._seen if self._set_back_to is None else self._set_back_to):
+            self._set_back_to = last  # where it ended first: what the catalog says behind counts
         return self._set_back_to or 0
 
     def _take(self, message: Msg, reading: Reading) -> None:

@@ -139,7 +139,7 @@ def _read_at_once(answer: Answer) -> list[bytes] | None:
         return None
     finally:
         os.close(file)
-    # Each piece costs a change of threads; the last is small, as it does not count (streams.py).
+    # Fewer pieces are sent sooner (decision 16); the last is small: it does not count (streams.py).
     last = max(0, len(content) - STEP_BYTES)
     return [bytes(part) for part in (content[:last], content[last:]) if part] if whole else None
 
