@@ -1,9 +1,12 @@
 """What is answered again without a look, and for how long."""
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from errno import EAGAIN, EOPNOTSUPP
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,8 +61,14 @@ class World:
         self.file = StoredFile(str(self.path), 7, b"#EXTM3U")
         self.now_s = 1000.0
         self.open = {PACKAGE}
+        self.at_hand: dict[str, StoredFile] = {}
+        self.calls: list[Callable[[], object]] = []
         self.recent = RecentAnswers(
-            self.open.__contains__, Streams(max_bytes), now=lambda: self.now_s
+            self.open.__contains__,
+            lambda name: self.at_hand.get(name.path),
+            Streams(max_bytes),
+            lambda *call: self.calls.append(partial(*call)),
+            now=lambda: self.now_s,
         )
 
     def ask(self, scope: Scope | None = None) -> list[object]:
@@ -69,17 +78,62 @@ class World:
         return proto.sent
 
 
-def test_a_moment_later_the_same_object_is_sent_and_then_it_is_looked_up_again(
+def test_a_moment_later_the_same_object_is_sent_while_it_is_looked_up_once(
     tmp_path: Path,
 ) -> None:
     world = World(tmp_path)
+    world.at_hand[NAME.path] = world.file
     assert world.ask() == []
     world.recent.note(PATH, NAME, world.file)
     assert world.ask() == [(200, b"#EXTM3U")]
-    world.now_s += KEEP_S / 2
+    world.now_s += KEEP_S
     assert world.ask() == [(200, b"#EXTM3U")]
+    assert not world.calls
+    for pause_s in (0.5 * KEEP_S, 1.5 * KEEP_S, 1.9 * KEEP_S):
+        world.now_s += pause_s
+        assert world.ask() == world.ask() == [(200, b"#EXTM3U")]
+        world.calls.pop()()
+        assert not world.calls
+    world.now_s += 2.1 * KEEP_S
+    assert world.ask() == []
+
+
+def test_object_that_is_not_at_hand_any_more_is_soon_sent_no_more(tmp_path: Path) -> None:
+    world = World(tmp_path)
+    world.recent.note(PATH, NAME, world.file)
+    world.now_s += 1.5 * KEEP_S
+    assert world.ask() == [(200, b"#EXTM3U")]
+    world.calls.pop()()
     world.now_s += KEEP_S
     assert world.ask() == []
+    assert not world.calls
+
+
+def test_bytes_are_read_once_as_long_as_somebody_asks_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, reads = os.preadv, []
+
+    def preadv(*call: Any) -> int:
+        reads.append(call)
+        return read(*call)
+
+    monkeypatch.setattr(os, "preadv", preadv)
+    world = World(tmp_path)
+    file = world.at_hand[NAME.path] = StoredFile(str(world.path), 7)
+    world.recent.note(PATH, NAME, file)
+    for _ in range(4):
+        assert world.ask() == [(200, bytearray(b"#EXTM3U"))]
+        world.now_s += 1.1 * KEEP_S
+        world.ask()
+        world.calls.pop()()
+    first = len(reads)
+    for _ in range(2):  # Nobody asks for these bytes in the next two moments.
+        world.now_s += 1.1 * KEEP_S
+        world.recent.note(PATH + "x", NAME, world.file)
+    world.recent.note(PATH, NAME, file)
+    assert world.ask() == [(200, bytearray(b"#EXTM3U"))]
+    assert (first, len(reads)) == (1, 2)
 
 
 def test_object_that_is_asked_for_again_is_sent_from_memory(tmp_path: Path) -> None:

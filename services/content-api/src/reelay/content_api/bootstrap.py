@@ -93,7 +93,8 @@ async def main(settings: ContentApiSettings) -> None:
             background(demand.connect(), feed.run(demand.connected), close_on_stop(library.waiting))
         )
         # The broker is no part of readiness: without it everything that exists is served.
-        recent = RecentAnswers(admission.is_open, streams)
+        call_soon = asyncio.get_running_loop().call_soon_threadsafe
+        recent = RecentAnswers(admission.is_open, library.at_hand, streams, call_soon)
         checks = {"store": store.check}
         app = Application(library, admission, delivery, downloading, recent, checks)
         limits = http.ConnectionLimits(
