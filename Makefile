@@ -30,6 +30,7 @@ lint: env-dev ## ruff, undeclared imports
 
 types: env-dev ## mypy --strict, member by member
 	@for m in $(MEMBERS); do echo "mypy $$m"; $(BIN)/mypy $$m/src || exit 1; done
+	@echo "mypy benchmarks"; $(BIN)/mypy benchmarks
 
 format: env-dev ## rewrite the code in the house format
 	$(BIN)/ruff check --fix .

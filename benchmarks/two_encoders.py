@@ -21,7 +21,8 @@ FILM_S = 60
 
 def measure(runs: int = 10) -> list[Figure]:
     """Measure `runs` pairs, in changing order: a machine that slows down favours neither."""
-    one, two = [], []
+    one: list[float] = []
+    two: list[float] = []
     for number in range(runs):
         for encoders in (1, 2) if number % 2 == 0 else (2, 1):
             (one if encoders == 1 else two).append(_film_s(encoders))

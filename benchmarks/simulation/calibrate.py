@@ -204,7 +204,7 @@ async def encoders(samples: list[Sample]) -> tuple[dict[int, SourceTimes], int, 
     threads, call_s, segment_s = 0, 0.0, 0.0
     for height in SIZES:
         path = source(height)
-        facts = await FFprobe(ffprobe_binary()).probe(str(path))
+        facts = await FFprobe(ffprobe_binary()).probe(SourceInput(f"file:{path}", "file"))
         bench = Bench(path, make_plan("calibration", facts, {}), samples)
         threads = bench.threads
         sources[height] = await bench.times()

@@ -236,12 +236,15 @@ async def test_of_two_collections_at_a_time_one_is_told_so(house: House) -> None
 async def test_lock_of_a_cancelled_collection_is_free_again(house: House) -> None:
     await house.store.put("packages/stray/1.m4s", b"x")
 
+    begun = asyncio.Event()
+
     async def begin() -> None:
         async for _ in collecting(house).collect(dry_run=True):
+            begun.set()
             await asyncio.Event().wait()
 
     task = asyncio.create_task(begin())
-    await asyncio.sleep(0.5)
+    await asyncio.wait_for(begun.wait(), 20)
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     async with asyncio.timeout(20):

@@ -7,6 +7,7 @@ broker set back, because its disk had not kept everything, must say so once more
 """
 
 import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ SILENCE_S = 2.5
 FORGOTTEN_S = 10.0
 """The broker drops a consumer that nobody listens to after this time."""
 RETRY_S = 0.5
+START_S = 15.0
+"""So long after the first connection the stream may still be made by a catalog that starts too."""
 
 log = structlog.get_logger()
 
@@ -66,12 +69,16 @@ class AccessFeed:
         messaging: Messaging,
         restrictions: Restrictions,
         on_restricted: Callable[[str], None],
+        *,
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """`on_restricted` is called with each package that fewer people may fetch, or others."""
         self._messaging = messaging
         self._restrictions = restrictions
         self._on_restricted = on_restricted
-        self._away = False
+        self._now = now
+        self._expected_by_s = 0.0
+        self._warned = False
         self._made_at: datetime | None = None
         self._seen = 0
         """How far the stream that was made then was followed while it was current."""
@@ -81,11 +88,12 @@ class AccessFeed:
     async def run(self, connected: asyncio.Event) -> None:
         """Follow for ever, as soon as there is a connection."""
         await connected.wait()
+        self._expected_by_s = self._now() + START_S
         while True:
             try:
                 await self._follow()
             except OUTAGES as error:
-                self._say(away=True, error=repr(error))
+                self._warn(repr(error))
             finally:
                 self._restrictions.current = False
             await asyncio.sleep(RETRY_S)
@@ -158,11 +166,12 @@ class AccessFeed:
         if not reading.caught_up:
             return
         if not reading.all_told:
-            self._say(away=True, error="the catalog has not told the stream everything")
+            self._warn("the catalog has not told the stream everything")
             return
         news = self._restrictions.replace(reading.known)
         self._restrictions.current = self._restrictions.were_current = True
-        self._say(away=False, restricted=len(reading.known))
+        log.info("restrictions are current", restricted=len(reading.known))
+        self._warned = False
         reading.known = {}
         for package_id in news:
             self._on_restricted(package_id)
@@ -174,12 +183,12 @@ class AccessFeed:
             if subject:
                 await self._messaging.client.publish(subject)
 
-    def _say(self, *, away: bool, **details: object) -> None:
-        if away != self._away or not away:
-            say = log.warning if away else log.info
-            say("restrictions are looked up in the store" if away else "restrictions are current",
-                **details)  # fmt: skip
-        self._away = away
+    def _warn(self, reason: str) -> None:
+        """Tell once that nothing is current, if that is not just because everything starts."""
+        starting = not self._restrictions.were_current and self._now() < self._expected_by_s
+        if not self._warned and not starting:
+            log.warning("restrictions are looked up in the store", reason=reason)
+            self._warned = True
 
 
 def _config(inbox: str) -> ConsumerConfig:
