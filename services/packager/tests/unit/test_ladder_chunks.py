@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import Chunk, merge, opening_chunk, whole
 from reelay.packager.domain.ladder_chunks import (
+    LEAST_ALONE_S,
     LEAST_S,
     MOST_S,
     ladder_chunk,
@@ -19,13 +20,15 @@ from .plans import plan
 EVERY = ("360p", "480p", "720p", "audio")
 
 
-def make_all(promise: Plan, stored: dict[str, int], encoders: int = 1) -> list[Chunk]:
+def make_all(
+    promise: Plan, stored: dict[str, int], encoders: int = 1, *, alone: bool = False
+) -> list[Chunk]:
     """Dispatch chunks until nothing is missing."""
     chunks = []
     opening = opening_chunk(promise, stored)
     if opening:
         chunks.append(opening)
-    while chunk := ladder_chunk(promise, merge(stored, chunks), encoders=encoders):
+    while chunk := ladder_chunk(promise, merge(stored, chunks), encoders=encoders, alone=alone):
         chunks.append(chunk)
         assert len(chunks) < 1000
     return chunks
@@ -52,6 +55,17 @@ def test_chunks_become_shorter_towards_the_end_of_a_film() -> None:
     assert lengths[0] == MOST_S
     # What four encoders work on at the end is short, so that none has long nothing to do.
     assert all(length < 1.5 * LEAST_S for length in lengths[-4:])
+
+
+def test_only_film_is_shared_in_shorter_chunks_by_encoders_that_have_nothing_else() -> None:
+    promise = plan(60)
+    lengths = [seconds(promise, chunk) for chunk in make_all(promise, {}, 9, alone=True)[1:]]
+    assert lengths[:-1] == [LEAST_ALONE_S] * 7
+
+
+def test_lone_encoder_makes_the_only_film_in_chunks_as_long_as_ever() -> None:
+    promise = plan(60)
+    assert make_all(promise, {}, alone=True) == make_all(promise, {})
 
 
 def test_chunks_of_a_large_picture_are_no_longer_in_work() -> None:

@@ -21,6 +21,9 @@ from reelay.packager.domain.timeline import RAMP, STEADY
 
 LEAST_S = 16.0
 """Least of a chunk, if there is as much."""
+LEAST_ALONE_S = 8.0
+"""The same of the only package that is being made: near its end encoders would have nothing to do,
+and what shorter chunks cost more is less than that."""
 SHARES = 2
 """Chunks for each of several encoders, when there is little left: whoever is done first, since its
 chunk was easy, takes one more. One that is alone makes it in one piece."""
@@ -33,21 +36,23 @@ LOST_S = 3.0
 
 
 def ladder_chunk(
-    plan: Plan, taken: Mapping[str, int], focus: int = 1, encoders: int = 1
+    plan: Plan, taken: Mapping[str, int], focus: int = 1, encoders: int = 1, *, alone: bool = False
 ) -> Chunk | None:
     """Return the first chunk from segment `focus` on that nobody makes, then from the beginning.
 
     None when there is none. Its renditions share one provider. Each lacks some of its segments;
     those that it does not lack are made again where that costs less than another chunk. `encoders`
-    share what is missing, so that none is left with it alone.
+    share what is missing, so that none is left with it alone; `alone` tells that they have nothing
+    else to do.
     """
     lacking = {r.name: whole(r) & ~taken.get(r.name, 0) for r in plan.renditions}
     ahead = {name: bits >> (focus - 1) << (focus - 1) for name, bits in lacking.items()}
     missing = ahead if any(ahead.values()) else lacking
+    least_s = LEAST_ALONE_S if alone else LEAST_S
     candidates = [
         chunk
         for provider in dict.fromkeys(r.provider for r in plan.renditions)
-        if (chunk := _Cut(plan, provider, missing).chunk(encoders))
+        if (chunk := _Cut(plan, provider, missing, least_s).chunk(encoders))
     ]
     return min(candidates, key=lambda chunk: chunk.first, default=None)
 
@@ -55,8 +60,11 @@ def ladder_chunk(
 class _Cut:
     """What is missing of the renditions of one provider."""
 
-    def __init__(self, plan: Plan, provider: str, missing: Mapping[str, int]) -> None:
+    def __init__(
+        self, plan: Plan, provider: str, missing: Mapping[str, int], least_s: float
+    ) -> None:
         self._provider = provider
+        self._least_s = least_s
         self._renditions = [r for r in plan.renditions if r.provider == provider]
         self._missing = missing
         self._decode_cost = decode_cost(plan)
@@ -94,7 +102,7 @@ class _Cut:
         ends_s = list(accumulate(_seconds(number) for number in range(first, first + run)))
         cost = AUDIO_COST + self._decode_cost + sum(map(encode_cost, self._renditions))
         shares = SHARES * encoders if encoders > 1 else 1
-        wanted_s = max(LEAST_S, min(MOST_S, MOST_COST / cost, ends_s[-1] / shares))
+        wanted_s = max(self._least_s, min(MOST_S, MOST_COST / cost, ends_s[-1] / shares))
         if ends_s[-1] < 1.5 * wanted_s:
             return run
         return bisect_left(ends_s, wanted_s) + 1

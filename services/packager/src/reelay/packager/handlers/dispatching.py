@@ -160,7 +160,8 @@ class Dispatcher:
             owner_id = work.packages[package_id].owner_id
             focus = self._board.focus(package_id, time.monotonic())
             plan = work.plan(package_id)
-            chunk = ladder_chunk(plan, work.taken(package_id), focus or 1, encoders)
+            alone = len(work.packages) == 1
+            chunk = ladder_chunk(plan, work.taken(package_id), focus or 1, encoders, alone=alone)
             if chunk is None:
                 hungry.remove(package_id)
                 continue
