@@ -13,6 +13,7 @@ from reelay.common.events import SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.streams import declare_consumer, work_consumer
 from reelay.packager.adapters import repository
+from reelay.packager.domain.ladder_chunks import LEAST_ALONE_S, LEAST_S
 from reelay.packager.domain.plan import make_plan
 from reelay.packager.handlers.upkeep import Upkeep, made_consumer
 
@@ -32,15 +33,31 @@ async def test_new_film_opens_at_once_and_fills_only_its_window(house: House) ->
     assert [t.lane for t in tasks] == [Lane.OPENING, Lane.LADDER, Lane.LADDER]
 
 
-async def test_more_encoders_widen_the_window_at_once(house: House) -> None:
-    await house.add("a", seconds=1200)
-    await house.work()
+async def ten_more(house: House) -> None:
+    """Let ten encoders be alive beside the one that always counts."""
     for number in range(10):
         alive = EncoderAlive(encoder_id=str(number), providers=["software"], encoder_version="9")
         await house.census.hear(alive)
+
+
+async def test_more_encoders_widen_the_window_at_once(house: House) -> None:
+    await house.add("a", seconds=1200)
+    await house.work()
+    await ten_more(house)
     async with house.outbox.transaction() as tx:
         await house.dispatcher.dispatch(tx)
     assert len(on(Lane.LADDER, await house.work())) == 15 - 2
+
+
+async def test_film_is_cut_in_shorter_chunks_while_it_is_the_only_one(house: House) -> None:
+    await ten_more(house)
+    chunks = []
+    for _ in range(2):
+        film = await house.add("a", seconds=100)
+        tasks = [t for t in on(Lane.LADDER, await house.work()) if t.package_id == film.package_id]
+        frames = sum(segment.frames for segment in tasks[1].segments)
+        chunks.append(frames * tasks[1].fps_den / tasks[1].fps_num)
+    assert chunks == [LEAST_ALONE_S, LEAST_S]
 
 
 async def test_owner_with_one_clip_is_not_behind_one_with_a_hundred_films(house: House) -> None:
