@@ -28,7 +28,7 @@ def video_options(rendition: dict[str, Any], rules: dict[str, Any], gop: int) ->
 def ladder_cpu_s(source: Path, recipe: dict[str, Any]) -> float:
     """Return the CPU time of one plain FFmpeg that makes the whole ladder, in seconds."""
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(_ladder(source, recipe, folder, []))
+        process = subprocess.Popen(_ladder(source, recipe, folder))
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         if process.returncode:
@@ -39,34 +39,37 @@ def ladder_cpu_s(source: Path, recipe: dict[str, Any]) -> float:
 def two_at_once(source: Path, recipe: dict[str, Any], seconds: int = 15) -> float:
     """Return what two cores gain: wall time of half the work on each ÷ that of all on one of them.
 
-    The work is the ladder of the source's first seconds, by plain FFmpegs of one thread. It is 0.5
-    where cores share nothing; two encoders cannot do better.
+    The work is the ladder of the source's first seconds, by plain FFmpegs of one thread: 0.5 where
+    cores share nothing. It tells of a moment, on a machine that changes its speed.
     """
     alone = _ladders_s(source, recipe, seconds, [0])
     return _ladders_s(source, recipe, seconds, [0, 1]) / (2 * alone)
 
 
 def _ladders_s(source: Path, recipe: dict[str, Any], seconds: int, cores: list[int]) -> float:
-    limits = ["-t", str(seconds), "-threads", "1"]
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         processes = []
         for core in cores:
             Path(folder, str(core)).mkdir()
-            argv = _ladder(source, recipe, f"{folder}/{core}", limits)
+            argv = _ladder(source, recipe, f"{folder}/{core}", seconds)
             processes.append(subprocess.Popen(["taskset", "-c", str(core), *argv]))
         if any([process.wait() for process in processes]):
             raise RuntimeError("plain FFmpeg failed")
     return time.monotonic() - began
 
 
-def _ladder(source: Path, recipe: dict[str, Any], folder: str, limits: list[str]) -> list[str]:
+def _ladder(
+    source: Path, recipe: dict[str, Any], folder: str, first_s: int | None = None
+) -> list[str]:
+    """Return the command; with `first_s` for so much of the source, by one thread."""
     rungs = recipe["ladder"]
     split = f"[0:v]split={len(rungs)}" + "".join(f"[s{i}]" for i in range(len(rungs)))
     scales = [f"[s{i}]scale={r['width']}:{r['height']}[v{i}]" for i, r in enumerate(rungs)]
     gop = 4 * round(recipe["rate"][0] / recipe["rate"][1])
-    threads = ["-threads", "1"] if limits else []
-    argv = [ffmpeg_binary(), "-v", "error", *limits, "-i", str(source),
+    threads = [] if first_s is None else ["-threads", "1"]
+    length = [] if first_s is None else ["-t", str(first_s)]
+    argv = [ffmpeg_binary(), "-v", "error", *length, *threads, "-i", str(source),
             "-filter_complex", ";".join([split, *scales])]  # fmt: skip
     for i, rung in enumerate(rungs):
         argv += ["-map", f"[v{i}]", *video_options(rung, recipe["video"], gop), *threads]

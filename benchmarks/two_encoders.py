@@ -24,7 +24,7 @@ FILM_S = 120
 def measure(runs: int = 10) -> list[Figure]:
     """Measure `runs` pairs, in changing order: a machine that slows down favours neither.
 
-    Beside each, what two plain FFmpegs on the same cores gain, as two encoders cannot gain more.
+    Beside each, what two plain FFmpegs gain on the same cores at that time.
     """
     one: list[float] = []
     two: list[float] = []
