@@ -5,7 +5,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 from reelay.common.storage import ObjectInfo, StoreUnavailableError
@@ -31,6 +31,8 @@ class RemoteStore(FilesystemObjectStore):
     def __init__(self, root: Path) -> None:
         super().__init__(root)
         self.reads: Counter[str] = Counter()
+        self.begun: dict[str, Callable[[bytes], None]] = {}
+        """What is to be called with the first bytes of anticipated objects."""
         self.away = False
         self.going_on = asyncio.Event()
         self.going_on.set()
@@ -39,6 +41,9 @@ class RemoteStore(FilesystemObjectStore):
         if self.away:
             raise StoreUnavailableError
         return await super().head(key)
+
+    def anticipate(self, key: str, begun: Callable[[bytes], None]) -> None:
+        self.begun[key] = begun
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         self.reads[key.removeprefix(PACKAGE + "/")] += 1

@@ -60,6 +60,50 @@ async def test_first_bytes_need_not_be_read_from_the_file(
         assert await first.arrived(LARGE - 1) == LARGE
 
 
+async def test_first_bytes_of_an_anticipated_object_wait_for_no_file(
+    machine: Machine, remote: RemoteStore
+) -> None:
+    cache = machine.start()
+    data = await remote.put_large("a")
+    await remote.put(key("b"), b"b")
+    await remote.put_index(a=data, b=b"b")
+    assert await content(cache, "b") == b"b"
+    remote.going_on.clear()
+    cache.anticipate(key("a"))
+    remote.begun[key("a")](data[:1000])
+    async with asyncio.timeout(20):
+        first = await arriving(cache, "a")
+        assert (first.beginning, first.size_bytes) == (data[:1000], LARGE)
+        assert not Path(first.path).exists()  # noqa: ASYNC240
+        readable = await first.arrived(0)
+        assert Path(first.path).read_bytes()[:readable] == data[:readable]  # noqa: ASYNC240
+        remote.going_on.set()
+        assert await content(cache, "a") == data
+    remote.begun[key("a")](b"late")
+    assert await content(cache, "a") == data
+
+
+@pytest.mark.parametrize("size_known", [True, False])
+async def test_first_bytes_do_not_go_out_when_they_may_be_all(
+    machine: Machine, remote: RemoteStore, *, size_known: bool
+) -> None:
+    """The last byte is for nobody before the digest was compared."""
+    cache = machine.start()
+    data = await remote.put_large("a")
+    await remote.put(key("b"), b"b")
+    await remote.put_index(b=b"b", **({"a": data} if size_known else {}))
+    assert await content(cache, "b") == b"b"
+    remote.going_on.clear()
+    cache.anticipate(key("a"))
+    remote.begun[key("a")](data)
+    asking = asyncio.create_task(arriving(cache, "a"))
+    await asyncio.sleep(0)
+    assert not asking.done()
+    remote.going_on.set()
+    assert len((await asking).beginning) < LARGE
+    assert await content(cache, "a") == data
+
+
 async def test_anticipated_object_is_fetched_once_and_before_it_is_asked_for(
     machine: Machine, remote: RemoteStore
 ) -> None:

@@ -21,6 +21,9 @@ class Known:
     def known(self, package_id: str) -> Promises | None:
         return PROMISES if package_id == "a" * 64 else None
 
+    def peek(self, key: str) -> None:
+        """Nothing is at hand."""
+
     def anticipate(self, key: str) -> None:
         self.anticipated.append(key)
 
@@ -44,5 +47,5 @@ def test_only_what_a_known_plan_promises_is_anticipated(
     limits = WaitingLimits(wait_s=1, repeat_s=1)
     library = Library(known, known, cast(Any, None), cast(Any, None), limits)
     name = ContentName(package * 64, path)
-    library.anticipate(name)
+    assert library.at_hand(name, soon=True) is None
     assert known.anticipated == ([name.key] if asked else [])

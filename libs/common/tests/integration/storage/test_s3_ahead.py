@@ -1,12 +1,14 @@
 """Objects that are asked for before they are read, over a connection that is kept."""
 
 import asyncio
+import os
+import select
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import pytest
 
-from reelay.common.storage import StoreUnavailableError, read_all, s3_reading
+from reelay.common.storage import ObjectMissingError, StoreUnavailableError, read_all, s3_reading
 from reelay.common.storage.s3 import S3ObjectStore
 from reelay.common.storage.s3_answers import BrokenError
 
@@ -18,6 +20,14 @@ pytestmark = pytest.mark.integration
 SHORT = OK + b'etag: "e"\r\ncontent-length: 3\r\n\r\nabc'
 PART = b"HTTP/1.1 206 Partial Content\r\ncontent-range: bytes 1-2/3\r\ncontent-length: 2\r\n\r\nbc"
 LARGE = OK + b"content-length: %d\r\n\r\n" % len(FILM) + FILM
+
+
+WHY = b"<Error><Code>NoSuchKey</Code></Error>"
+ABSENT = b"HTTP/1.1 404 Not Found\r\ncontent-length: %d\r\n\r\n" % len(WHY) + WHY
+
+
+def ignored(_: bytes) -> None:
+    """Nobody waits for the first bytes."""
 
 
 @asynccontextmanager
@@ -34,10 +44,62 @@ def test_request_is_sent_before_it_is_read(run: Run) -> None:
     async def check() -> None:
         answers = Answers(SHORT, LARGE)
         async with reading_from(answers.serve) as store:
-            store.anticipate("film")
+            store.anticipate("film", ignored)
             await answers.until_asked(2)
             assert await read_all(store, "film") == FILM
             assert answers.asked == 2
+
+    run(check())
+
+
+def test_request_is_sent_before_anything_else_is_done(run: Run) -> None:
+    async def check() -> None:
+        kept = asyncio.get_running_loop().create_future()
+
+        async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(SHORT)
+            await writer.drain()
+            writer.transport.pause_reading()
+            kept.set_result(os.dup(writer.get_extra_info("socket").fileno()))
+            await asyncio.Event().wait()
+
+        async with reading_from(serve) as store:
+            end = await kept
+            store.anticipate("k", ignored)
+            arrived, _, _ = select.select([end], [], [], 5)  # the loop stands still meanwhile
+            os.close(end)
+            assert arrived
+
+    run(check())
+
+
+def test_first_bytes_are_told_before_they_are_read(run: Run) -> None:
+    async def check() -> None:
+        answers = Answers(SHORT, LARGE)
+        async with reading_from(answers.serve) as store:
+            told = asyncio.get_running_loop().create_future()
+            store.anticipate("film", told.set_result)
+            first = await told
+            assert first
+            assert FILM.startswith(first)
+            assert await read_all(store, "film") == FILM
+            assert answers.asked == 2
+
+    run(check())
+
+
+@pytest.mark.parametrize("answer", [ABSENT, OK + b"content-length: 0\r\n\r\n"])
+def test_what_is_no_byte_of_the_object_is_not_told(run: Run, answer: bytes) -> None:
+    async def check() -> None:
+        answers = Answers(SHORT, answer)
+        async with reading_from(answers.serve) as store:
+            told = list[bytes]()
+            store.anticipate("k", told.append)
+            with suppress(ObjectMissingError):
+                await read_all(store, "k")
+            assert answers.asked == 2
+            assert told == []
 
     run(check())
 
@@ -47,7 +109,7 @@ def test_without_a_kept_connection_nothing_is_sent_before(run: Run) -> None:
         answers = Answers(SHORT)
         async with server(answers.serve) as port, asyncio.timeout(60):
             store = S3ObjectStore(f"127.0.0.1:{port}", "bucket", "key", "secret")
-            store.anticipate("k")
+            store.anticipate("k", ignored)
             assert await read_all(store, "k") == b"abc"
             await store.aclose()
         assert answers.asked == 1
@@ -59,8 +121,8 @@ def test_asking_twice_is_asking_once(run: Run) -> None:
     async def check() -> None:
         answers = Answers(SHORT)
         async with reading_from(answers.serve) as store:
-            store.anticipate("k")
-            store.anticipate("k")
+            store.anticipate("k", ignored)
+            store.anticipate("k", ignored)
             assert await read_all(store, "k") == b"abc"
             assert answers.asked == 2
 
@@ -71,7 +133,7 @@ def test_range_is_asked_for_by_itself(run: Run) -> None:
     async def check() -> None:
         answers = Answers(SHORT, SHORT, PART)
         async with reading_from(answers.serve) as store:
-            store.anticipate("k")
+            store.anticipate("k", ignored)
             await answers.until_asked(2)
             assert b"".join([block async for block in store.read("k", 1, 3)]) == b"bc"
             assert answers.asked == 3
@@ -84,7 +146,7 @@ def test_what_nobody_reads_is_given_up(run: Run, monkeypatch: pytest.MonkeyPatch
         answers = Answers(SHORT, LARGE, SHORT)
         async with reading_from(answers.serve) as store:
             monkeypatch.setattr(s3_reading, "UNREAD_S", 0.0)
-            store.anticipate("k")
+            store.anticipate("k", ignored)
             await answers.until_asked(2)
             assert await read_all(store, "k") == b"abc"
             assert answers.asked == 3
@@ -105,7 +167,7 @@ def test_connection_that_the_server_closed_is_no_error(run: Run) -> None:
             await reader.readuntil(b"\r\n\r\n")  # and goes without an answer
 
         async with reading_from(serve) as store:
-            store.anticipate("k")
+            store.anticipate("k", ignored)
             assert await read_all(store, "k") == b"abc"
             assert asked == 2
 
@@ -116,10 +178,10 @@ def test_store_may_be_closed_with_what_was_not_read(run: Run) -> None:
     async def check() -> None:
         answers = Answers(SHORT, LARGE)
         async with reading_from(answers.serve) as store:
-            store.anticipate("k")
+            store.anticipate("k", ignored)
             await answers.until_asked(2)
             await store.aclose()
-            store.anticipate("k")
+            store.anticipate("k", ignored)
             with pytest.raises(StoreUnavailableError):
                 await read_all(store, "k")
             await asyncio.sleep(0.05)  # what was sent all the same would have come by now

@@ -3,7 +3,7 @@
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Container, Generator, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Generator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
@@ -88,7 +88,7 @@ class FilesystemObjectStore:
             for info in infos:
                 yield info
 
-    def anticipate(self, key: str) -> None:
+    def anticipate(self, key: str, begun: Callable[[bytes], None]) -> None:
         """See ObjectStore. Nobody is to be asked."""
 
     def local_path(self, key: str) -> Path | None:

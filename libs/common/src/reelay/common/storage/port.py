@@ -1,7 +1,7 @@
 """What Reelay needs of an object store, and the contract that every adapter keeps."""
 
 import re
-from collections.abc import AsyncIterator, Container, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from pathlib import Path
@@ -106,7 +106,7 @@ def check_key(key: str) -> str:
     """
     if len(key) > MAX_KEY_CHARS or not KEY.fullmatch(key):
         raise InvalidKeyError(f"{key[:100]!r} is not an object key")
-    if any(len(component) > MAX_KEY_COMPONENT_CHARS for component in key.split("/")):
+    if len(key) > MAX_KEY_COMPONENT_CHARS < max(map(len, key.split("/"))):
         raise InvalidKeyError(f"{key[:100]!r}... has a name that is too long")
     return key
 
@@ -157,8 +157,12 @@ class ObjectStore(Protocol):
         """Describe an object; raise ObjectMissingError when there is none."""
         ...
 
-    def anticipate(self, key: str) -> None:
-        """Hear that the whole object is going to be read at once; never waits."""
+    def anticipate(self, key: str, begun: Callable[[bytes], None]) -> None:
+        """Hear that the whole object is going to be read at once; never waits.
+
+        `begun` may be called, once, with the object's first bytes as soon as they are here; `read`
+        yields them all the same.
+        """
         ...
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:

@@ -2,7 +2,7 @@
 
 import base64
 import time
-from collections.abc import AsyncIterator, Container, Sequence
+from collections.abc import AsyncIterator, Callable, Container, Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -94,9 +94,9 @@ class S3ObjectStore:
         check_key(key)
         return await self._reader.head(key)
 
-    def anticipate(self, key: str) -> None:
+    def anticipate(self, key: str, begun: Callable[[bytes], None]) -> None:
         """See ObjectStore."""
-        self._reader.anticipate(check_key(key))
+        self._reader.anticipate(check_key(key), begun)
 
     def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         """See ObjectStore."""

@@ -46,14 +46,14 @@ class Answer:
     def __init__(self, method: str, timeout_s: float) -> None:
         """`timeout_s` is the longest silence."""
         self.status = 0
-        self.fields: dict[str, str] = {}
-        """By name in lower case; of several with one name the last."""
         self.heard = False
         """Whether any byte has come."""
         self._method = method
         self._timeout_s = timeout_s
         self._parser = httptools.HttpResponseParser(self)
         self._head_bytes = 0
+        self._lines: list[tuple[bytes, bytes]] = []
+        self._fields: dict[str, str] = {}
         self._blocks: deque[bytes] = deque()
         self._ahead_bytes = 0
         self.headed = False
@@ -64,6 +64,15 @@ class Answer:
         self._waiter: asyncio.Future[None] | None = None
         self._connection: Carrier | None = None
         self._at_end: Callable[[], None] | None = None
+        self._at_begin: Callable[[bytes], None] | None = None
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """By name in lower case; of several with one name the last."""
+        for name, text in self._lines:
+            self._fields[name.decode("latin-1").lower()] = text.decode("latin-1").strip()
+        self._lines.clear()
+        return self._fields
 
     async def __aenter__(self) -> Self:
         return self
@@ -115,6 +124,13 @@ class Answer:
         else:
             self._at_end = call
 
+    def when_begun(self, call: Callable[[bytes], None]) -> None:
+        """Call something with what comes first of an object, in the step in which it comes.
+
+        Not when the answer is another one than 200. The bytes are still to be read.
+        """
+        self._at_begin = call
+
     def feed(self, data: memoryview) -> None:
         """Take bytes of the connection."""
         self.heard = True
@@ -131,6 +147,10 @@ class Answer:
                 self._connection.pause()
         if connection is not None and (self._excess or self._error is not None):
             connection.abort()
+        if self._at_begin is not None and self._blocks:
+            call, self._at_begin = self._at_begin, None
+            if self.status == HTTPStatus.OK and self._error is None:
+                call(self._blocks[0])
         self._wake()
 
     def lost(self, error: Exception | None) -> None:
@@ -157,7 +177,7 @@ class Answer:
     def on_header(self, name: bytes, value: bytes) -> None:
         """Called by the parser, after the body too (section 7.1.2)."""
         if not self.headed:
-            self.fields[name.decode("latin-1").lower()] = value.decode("latin-1").strip()
+            self._lines.append((name, value))
 
     def on_headers_complete(self) -> None:
         """Called by the parser."""
@@ -165,7 +185,8 @@ class Answer:
             return
         self.status = self._parser.get_status_code()
         if self.status < HTTPStatus.OK:  # an interim answer: the one that counts follows
-            self.fields.clear()
+            self._lines.clear()
+            self._fields.clear()
             return
         self.headed = True
         if self._method == "HEAD":  # which the parser does not know

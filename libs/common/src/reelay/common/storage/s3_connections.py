@@ -35,12 +35,13 @@ class _Connection(asyncio.BufferedProtocol):
         self._answer: Answer | None = None
         self._paused = False
 
-    def ask(self, request: bytes, answer: Answer) -> None:
-        """Send a request."""
+    def ask(self, method: str, request: bytes, silence_s: float) -> Answer:
+        """Send a request; return its answer, of which nothing can come in this step."""
         assert self._transport is not None
-        self._answer = answer
-        answer.begin(self)
-        self._transport.write(request)
+        self._transport.write(request)  # before all else
+        self._answer = Answer(method, silence_s)
+        self._answer.begin(self)
+        return self._answer
 
     def pause(self) -> None:
         """See Carrier."""
@@ -187,7 +188,7 @@ class Connections:
             self._idle.remove(connection)
 
     def _request(self, method: str, target: str, fields: Mapping[str, str]) -> bytes:
-        more = "".join(f"{name}: {text}\r\n" for name, text in fields.items())
+        more = "".join([f"{name}: {text}\r\n" for name, text in fields.items()])
         return f"{method} {target} HTTP/1.1\r\n{self._always}{more}\r\n".encode("latin-1")
 
     async def _turn(self) -> None:
@@ -224,8 +225,7 @@ class Connections:
     def _sent(
         self, method: str, request: bytes, connection: _Connection, *, kept: bool
     ) -> Exchange:
-        answer = Answer(method, self._silence_s)
-        connection.ask(request, answer)
+        answer = connection.ask(method, request, self._silence_s)
         return Exchange(answer, connection, kept)
 
     def _kept(self) -> _Connection | None:

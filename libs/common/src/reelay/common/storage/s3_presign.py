@@ -6,6 +6,7 @@ Using Query Parameters").
 
 import hashlib
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,7 +36,7 @@ class _Form:
         return f"{path}?{self.query}&X-Amz-Signature={signature}"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Signer:
     """The credentials of one server."""
 
@@ -60,12 +61,13 @@ class Signer:
         scheme = "https" if self.tls else "http"
         return f"{scheme}://{self.endpoint}{form.target(method, path)}"
 
-    def target(self, method: str, path: str, now: datetime | None = None) -> str:
+    def target(self, method: str, path: str, now_s: float | None = None) -> str:
         """Return what follows the server's name in the URL of a request that is sent at once.
 
-        It is signed as of the minute's beginning: all but the path is made once a minute.
+        It is signed as of the minute's beginning: all but the path is made once a minute. `now_s`
+        is POSIX time.
         """
-        minute = (now or datetime.now(UTC)).replace(second=0, microsecond=0)
+        minute = int(time.time() if now_s is None else now_s) // 60
         return _form_of(self, minute).target(method, path)
 
     def _form(
@@ -98,8 +100,8 @@ class Signer:
 
 
 @lru_cache(maxsize=16)
-def _form_of(signer: Signer, minute: datetime) -> _Form:
-    return signer._form(minute, {}, {}, AT_ONCE_S)
+def _form_of(signer: Signer, minute: int) -> _Form:
+    return signer._form(datetime.fromtimestamp(60 * minute, UTC), {}, {}, AT_ONCE_S)
 
 
 @lru_cache(maxsize=16)

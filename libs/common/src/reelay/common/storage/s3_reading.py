@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -67,12 +67,13 @@ class Reader:
         self._ahead: dict[str, Exchange] = {}
         self._closed = False
 
-    def anticipate(self, key: str) -> None:
+    def anticipate(self, key: str, begun: Callable[[bytes], None]) -> None:
         """Ask for a whole object over a kept connection, if there is one; see ObjectStore."""
         if self._closed or key in self._ahead or not self._guard.sees_none_fail:
             return
         exchange = self._connections.begin("GET", self._target("GET", key))
         if exchange is not None:
+            exchange.answer.when_begun(begun)
             self._ahead[key] = exchange
             asyncio.get_running_loop().call_later(UNREAD_S, self._give_up, key, exchange)
 

@@ -41,7 +41,7 @@ class Filling:
 
         Raises what `arrived` does.
         """
-        while not self._bytes and self._file is None:
+        while not (self.beginning or self._bytes) and self._file is None:
             if isinstance(self._error, ObjectMissingError):
                 return False
             if self._error is not None:
@@ -66,6 +66,17 @@ class Filling:
         await self.arrived(self.size_bytes)
         assert self._file is not None
         return self._file
+
+    def begun(self, beginning: bytes) -> None:
+        """Hear of the first bytes before they are read: somebody waits for them.
+
+        They go out from memory; `arrived` counts them when they are in the file.
+        """
+        known = self._digests.known(self.key)
+        if known and not self._bytes and len(beginning) < known[0]:  # see _begin
+            self.size_bytes = known[0]
+            self.beginning = beginning
+            self._announce()
 
     async def fetch(self) -> None:
         """Write the object to the file and check it; raise what the store does.

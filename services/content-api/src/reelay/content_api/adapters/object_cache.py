@@ -61,7 +61,7 @@ class ObjectCache:
         """See Files. The store is asked before anything else is done for the request."""
         if key not in self._filling and key not in self._looking and self._copies.unknown(key):
             if len(self._fetches) < CONCURRENT_FETCHES:
-                self._store.anticipate(key)
+                self._store.anticipate(key, partial(self._begun, key))
             self._fetch(key)
 
     async def find(self, key: str) -> Found | None:
@@ -111,6 +111,10 @@ class ObjectCache:
         self._fetches[task] = key
         task.add_done_callback(partial(self._ended, filling))
         return filling
+
+    def _begun(self, key: str, beginning: bytes) -> None:
+        if filling := self._filling.get(key):
+            filling.begun(beginning)
 
     def _ended(self, filling: Filling, task: asyncio.Task[None]) -> None:
         """Tell those who wait of an end that `_fill` could not tell of."""

@@ -42,16 +42,18 @@ class ContentName:
 
     key: str = field(init=False, compare=False)
     """The object's key in the store."""
-    etag: str = field(init=False, compare=False)
-    """A strong entity tag (RFC 9110, section 8.8.3): bytes under a path never change."""
 
     def __hash__(self) -> int:
         return hash(self.key)  # a string remembers its own
 
     def __post_init__(self) -> None:
-        digest = hashlib.sha256(f"{self.package_id}/{self.path}".encode()).hexdigest()
         object.__setattr__(self, "key", f"packages/{self.package_id}/{self.path}")
-        object.__setattr__(self, "etag", f'"{digest[:32]}"')
+
+    @property
+    def etag(self) -> str:
+        """A strong entity tag (RFC 9110, section 8.8.3): bytes under a path never change."""
+        digest = hashlib.sha256(f"{self.package_id}/{self.path}".encode()).hexdigest()
+        return f'"{digest[:32]}"'
 
     @property
     def content_type(self) -> str:

@@ -37,11 +37,16 @@ OBJECT: Fields = [*ANY_ORIGIN, IMMUTABLE, ("accept-ranges", "bytes")]
 @lru_cache(maxsize=8192)
 def whole_fields(name: ContentName, size_bytes: int) -> Fields:
     """Return the fields of an answer with a whole object."""
+    return [*described(name), ("content-length", str(size_bytes))]
+
+
+@lru_cache(maxsize=8192)
+def described(name: ContentName) -> Fields:
+    """Return those fields of an answer with a whole object that do not depend on its size."""
     return [
         *OBJECT,
         ("etag", name.etag),
         ("content-type", name.content_type),
-        ("content-length", str(size_bytes)),
         *_saved_as(name),
     ]
 

@@ -27,6 +27,7 @@ from reelay.content_api.entrypoints.responses import (
     METHODS,
     PREFLIGHT,
     count,
+    described,
     send_bytes,
     send_problem,
 )
@@ -76,14 +77,12 @@ class Application:
         name = parse_target(path) if method in SAFE_METHODS else None
         if name is None or not self._admission.is_open(name.package_id):
             return False
+        body = method == "GET"
         try:
-            file = self._library.at_hand(name)
+            file = self._library.at_hand(name, soon=body)
         except ReelayError:
             return False  # it has an answer of its own
-        body = method == "GET"
         if file is None:
-            if body:
-                self._library.anticipate(name)
             return False
         status = self._delivery.send_at_once(proto, scope.headers, name, file, body=body)
         if status is None:
@@ -123,6 +122,7 @@ class Application:
                         proto, scope.headers, name, made, body=reading
                     )
                 who = Visitor(viewer_of(scope), proto.client_disconnect) if reading else None
+                described(name)  # now, while the store is asked anyway
                 file = await self._judged(self._library.fetch(name, who), name, token)
             return await self._delivery.send(proto, scope.headers, name, file, body=reading)
         except ReelayError as error:

@@ -83,12 +83,12 @@ class Stream:
 
     async def _send_range(self, part: ByteRange, source: Arriving) -> None:
         position = part.start
-        end = await source.arrived(position)
         if content := source.beginning[position : part.end]:
             self.send(content)
             position += len(content)
             if position == part.end:
                 return
+        end = await source.arrived(position)
         file = os.open(source.path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             while position < part.end:

@@ -32,18 +32,18 @@ class Library:
         self.failures = failures
         self.waiting = WaitingRoom(self._look, demand, limits)
 
-    def at_hand(self, name: ContentName) -> StoredFile | None:
-        """Return the object's file when that can be told without waiting: nearly always."""
+    def at_hand(self, name: ContentName, *, soon: bool = False) -> StoredFile | None:
+        """Return the object's file when that can be told without waiting: nearly always.
+
+        Otherwise, if it is wanted `soon`, begin to find it, if that needs nothing else before.
+        """
         promises = self._plans.known(name.package_id)
         if promises is None or not promises.served(name.path):
             return None
-        return self._files.peek(name.key)
-
-    def anticipate(self, name: ContentName) -> None:
-        """Begin to find an object that is not at hand, if that needs nothing else before."""
-        promises = self._plans.known(name.package_id)
-        if promises is not None and promises.served(name.path):
+        file = self._files.peek(name.key)
+        if file is None and soon:
             self._files.anticipate(name.key)
+        return file
 
     async def fetch(self, name: ContentName, who: Visitor | None) -> Found:
         """Return the object's file; wait for it when it is promised, if somebody waits.
