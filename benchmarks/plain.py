@@ -4,11 +4,15 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from reelay.common.testing.media import ffmpeg_binary, shaka_binary
 
+LADDER_NICE = 10
+"""What encoders give their own on the ladder lane."""
 AUDIO_OPTIONS = [
     "-c:a", "aac", "-aac_coder", "fast", "-b:a", "128k", "-ar", "48000", "-ac", "2",
 ]  # fmt: skip
@@ -25,15 +29,35 @@ def video_options(rendition: dict[str, Any], rules: dict[str, Any], gop: int) ->
     ]  # fmt: skip
 
 
-def ladder_cpu_s(source: Path, recipe: dict[str, Any]) -> float:
-    """Return the CPU time of one plain FFmpeg that makes the whole ladder, in seconds."""
+@contextmanager
+def ladder(source: Path, recipe: dict[str, Any]) -> Iterator["Ladder"]:
+    """Run one plain FFmpeg that makes the whole ladder, beside whatever else runs."""
     with tempfile.TemporaryDirectory() as folder:
-        process = subprocess.Popen(_ladder(source, recipe, folder))
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode:
+        process = subprocess.Popen(_ladder(source, recipe, folder), start_new_session=True)
+        os.setpriority(os.PRIO_PROCESS, process.pid, LADDER_NICE)
+        with suppress(OSError):  # see the encoder's _lower_autogroup
+            Path(f"/proc/{process.pid}/autogroup").write_text(str(LADDER_NICE))
+        try:
+            yield Ladder(process)
+        finally:
+            if process.returncode is None:
+                process.kill()
+                process.wait()
+
+
+class Ladder:
+    """A plain FFmpeg at work. Made by `ladder`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+
+    def cpu_s(self) -> float:
+        """Wait for its end; return its CPU time in seconds."""
+        _, status, usage = os.wait4(self._process.pid, 0)
+        self._process.returncode = os.waitstatus_to_exitcode(status)
+        if self._process.returncode:
             raise RuntimeError("plain FFmpeg failed")
-    return usage.ru_utime + usage.ru_stime
+        return usage.ru_utime + usage.ru_stime
 
 
 def two_at_once(source: Path, recipe: dict[str, Any], seconds: int = 15) -> float:

@@ -220,7 +220,7 @@ async def test_work_whose_message_is_lost_is_announced_again(house: House, lane:
             session.add(task)
     await declare_consumers(house.messaging)
     upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
-    await upkeep.tick()
+    await upkeep.find_lost()
     again = {t.task_id: t for t in await house.work() if t.lane == lane}
     assert set(again) == set(before)
     assert all(task.attempt == 2 for task in again.values())
@@ -256,7 +256,7 @@ async def test_work_is_not_lost_while_what_was_made_of_it_waits_to_be_packaged(
         )
     )
     upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
-    await upkeep.tick()
+    await upkeep.find_lost()
     assert {task.lane for task in await house.work()} == {Lane.OPENING}, "that queue alone is empty"
 
 

@@ -111,7 +111,7 @@ async def test_lost_work_that_somebody_just_forgets_is_left_to_them(house: House
     async with house.database.transaction() as session:
         await repository.delete_tasks(session, film.package_id)
         async with asyncio.timeout(20):
-            await upkeep.tick()
+            await upkeep.find_lost()
     assert await house.work() == []
 
 

@@ -15,7 +15,7 @@ from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.domain.errors import FFmpegHungError
 from reelay.encoder.domain.log_tail import LogTail
 
-TICK_S = 0.25
+TICK_S = 1.0
 LOG_LINE_BYTES = 64 * 1024
 OPEN_FILES = 256
 

@@ -1,6 +1,7 @@
 """What a restart or a lost message left behind is found and finished here, again and again."""
 
 import asyncio
+import itertools
 from datetime import timedelta
 
 import structlog
@@ -18,6 +19,7 @@ from reelay.packager.handlers.bookkeeping import Bookkeeping
 from reelay.packager.handlers.dispatching import Dispatcher
 
 TICK_S = 1.0
+TICKS_A_SEARCH = 5
 MOST_ATTEMPTS = 5
 LOST_AFTER = timedelta(seconds=20)
 
@@ -43,15 +45,17 @@ class Upkeep:
 
     async def run(self) -> None:
         """Look after packages for ever."""
-        while True:
+        for number in itertools.count(1):
             await asyncio.sleep(TICK_S)
             try:
                 await self.tick()
+                if number % TICKS_A_SEARCH == 0:
+                    await self.find_lost()
             except (ReelayError, NatsError, OSError) as error:
                 log.warning("upkeep waits", error=repr(error)[:300])
 
     async def tick(self) -> None:
-        """Complete what is whole, dispatch what encoders that joined can take, find lost work."""
+        """Complete what is whole, dispatch what encoders that joined can take."""
         async with self._outbox.transaction() as tx:
             packages = await repository.unfinished(tx.session)
             if not packages:
@@ -60,9 +64,8 @@ class Upkeep:
         for row in packages:
             if row.segments_stored == row.segments_total:
                 await self._books.complete(row.package_id)
-        await self._dispatch_lost()
 
-    async def _dispatch_lost(self) -> None:
+    async def find_lost(self) -> None:
         """Announce old tasks anew whose queue is empty: their messages are gone.
 
         Not while segments of that lane wait to be packaged: they may be all that is missing.
