@@ -1,7 +1,7 @@
 """CPU time of the whole pipeline for one film ÷ that of one plain FFmpeg of the same ladder.
 
-Both run at the same time: the same work takes a quarter more CPU time in one quarter of an hour than
-in another where cores are shared with strangers, so what runs one after the other cannot be compared.
+Both run at the same time: where cores are shared with strangers, the same work takes a quarter more
+CPU time in one quarter of an hour than in another, so runs one after the other cannot be compared.
 The pipeline takes twice as long for it, and pays for its services' ticking all that time.
 """
 
