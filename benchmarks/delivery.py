@@ -266,7 +266,7 @@ def measure(quick: bool) -> Iterator[Figure]:
     runs, seconds = (3, 2.0) if quick else (9, 5.0)
     segment = os.urandom(SEGMENT_BYTES)
     with running() as bench:
-        yield from misses(bench, 20 if quick else 100)
+        yield from misses(bench, 20 if quick else 300)
         yield from beside_nginx(
             bench, f"{RENDITION}/1.m4s", segment, "1.5 MB segment", 0.9, runs, seconds
         )

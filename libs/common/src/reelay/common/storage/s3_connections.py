@@ -4,6 +4,7 @@ A request is written in the step that asks for it, and wakes nobody but who read
 """
 
 import asyncio
+import os
 import socket
 import ssl
 import time
@@ -39,6 +40,7 @@ class _Connection(asyncio.BufferedProtocol):
         """Send a request; return its answer, of which nothing can come in this step."""
         assert self._transport is not None
         self._transport.write(request)  # before all else
+        os.sched_yield()  # A store on this machine, woken where this runs, would wait for it.
         self._answer = Answer(method, silence_s)
         self._answer.begin(self)
         return self._answer

@@ -85,6 +85,7 @@ class Stream:
         position = part.start
         if content := source.beginning[position : part.end]:
             self.send(content)
+            os.sched_yield()  # Granian's thread, woken where this one runs, would wait for it.
             position += len(content)
             if position == part.end:
                 return
