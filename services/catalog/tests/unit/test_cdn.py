@@ -15,9 +15,11 @@ ONE = CdnHost(url="https://one.example", weight=1)
 TWO = CdnHost(url="https://two.example", weight=3)
 
 
-def test_each_host_is_first_as_often_as_its_weight_says() -> None:
+@pytest.mark.parametrize("unit", [1e-9, 1, 1e18])
+def test_each_host_is_first_as_often_as_its_weight_says(unit: float) -> None:
     chance = random.Random(7)
-    first = Counter(draw([ONE, TWO], chance)[0].url for _ in range(4000))
+    hosts = [ONE.model_copy(update={"weight": unit}), TWO.model_copy(update={"weight": 3 * unit})]
+    first = Counter(draw(hosts, chance)[0].url for _ in range(4000))
     assert first[TWO.url] / 4000 == pytest.approx(0.75, abs=0.03)
 
 

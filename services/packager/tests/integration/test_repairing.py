@@ -6,6 +6,7 @@ from reelay.common.events import PackagePlanned, SegmentFailed, SegmentReady, Tr
 from reelay.common.storage import read_all
 from reelay.common.upkeep import Verdict
 from reelay.packager.adapters import references, repository
+from reelay.packager.adapters.tables import ObjectRow
 from reelay.packager.handlers.packaging import OtherBytesError, check_against_record
 from reelay.packager.handlers.repairing import Repairing
 from reelay.packager.handlers.verifying import Verifying
@@ -74,6 +75,38 @@ async def test_damaged_manifests_and_index_are_composed_again(any_house: House) 
         assert await read_all(any_house.store, f"packages/{package_id}/{path}") == body
     assert (await verified(any_house))[0].damaged == []
     assert await any_house.work() == []
+
+
+async def lose(house: House, package_id: str, path: str) -> None:
+    """Change the database's list of a package's objects."""
+    async with house.outbox.transaction() as tx:
+        row = await tx.session.get(ObjectRow, (package_id, path))
+        assert row is not None
+        await tx.session.delete(row)
+        other = ObjectRow(package_id=package_id, path="video/360p/999.m4s", size_bytes=1, sha256="")
+        tx.session.add(other)
+
+
+async def test_list_of_objects_that_the_database_lost_is_taken_from_the_index(
+    any_house: House,
+) -> None:
+    package_id = await complete(any_house)
+    key = f"packages/{package_id}/index.json"
+    before = await read_all(any_house.store, key)
+    await lose(any_house, package_id, "video/360p/7.m4s")
+    [verdict] = await verified(any_house, repair=True)
+    assert verdict.repair == "restored"
+    assert await read_all(any_house.store, key) == before
+    assert (await verified(any_house))[0].damaged == []
+
+
+async def test_package_whose_list_nobody_has_is_replaced(any_house: House) -> None:
+    package_id = await complete(any_house)
+    await lose(any_house, package_id, "video/360p/7.m4s")
+    await damage(any_house, package_id, "index.json")
+    [verdict] = await verified(any_house, repair=True)
+    assert verdict.repair == "replaced"
+    assert await any_house.state(package_id) == repository.SUPERSEDED
 
 
 async def test_damaged_segment_is_made_again_in_the_chunk_that_made_it(any_house: House) -> None:

@@ -1,5 +1,6 @@
 """Which hosts serve content besides our own, and in which order a client tries them."""
 
+import math
 import random
 from collections.abc import Iterable, Sequence
 from typing import Annotated
@@ -38,6 +39,6 @@ def draw(hosts: Iterable[CdnHost], chance: random.Random) -> Sequence[CdnHost]:
     """Return hosts in an order in which each is first as often as its weight says.
 
     Weighted sampling without replacement (Efraimidis and Spirakis, 2006): the i-th key is
-    u ** (1 / weight), with u uniform in (0, 1].
+    u ** (1 / weight), with u uniform in (0, 1]; logarithms tell the smallest apart.
     """
-    return sorted(hosts, key=lambda host: -((1 - chance.random()) ** (1 / host.weight)))
+    return sorted(hosts, key=lambda host: -math.log(1 - chance.random()) / host.weight)

@@ -6,7 +6,6 @@ while the store is slower than the client: then the server waits at an empty pip
 
 import asyncio
 import itertools
-import os
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
@@ -16,7 +15,8 @@ from typing import TypeVar
 import structlog
 
 from reelay.common.storage import StoreUnavailableError
-from reelay.content_api.adapters.pipes import FileThreads, Pipe, readable
+from reelay.content_api.adapters.growing import gathered, readable
+from reelay.content_api.adapters.pipes import FileThreads, Pipe
 from reelay.content_api.domain.assembled import Assembled
 from reelay.content_api.domain.bodies import Body
 from reelay.content_api.domain.layout import Slice
@@ -73,7 +73,11 @@ class DownloadFeeds:
         content = []
         async with aclosing(self._pieces(body, source)) as pieces:
             async for piece in pieces:
-                content.append(piece if isinstance(piece, bytes) else await _read(*piece))
+                if isinstance(piece, bytes):
+                    content.append(piece)
+                else:
+                    found, part = piece
+                    content.append(await gathered(found, [part]))
         return b"".join(content)
 
     async def _feed(self, pipe: Pipe, first: Piece, more: AsyncIterator[Piece]) -> None:
@@ -144,21 +148,3 @@ def _flat(body: Body, source: Assembled) -> Iterator[bytes | Slice]:
             yield piece
         else:
             yield from source.slices(piece)
-
-
-async def _read(found: Found, part: ByteRange) -> bytes:
-    position = part.start
-    while position < part.end:
-        position = await readable(found, position)
-    return await asyncio.to_thread(_bytes, found.path, part)
-
-
-def _bytes(path: str, part: ByteRange) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        content = os.pread(file, part.length, part.start)
-    finally:
-        os.close(file)
-    if len(content) != part.length:
-        raise StoreUnavailableError("A file of the cache ended early")
-    return content

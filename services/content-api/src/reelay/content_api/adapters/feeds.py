@@ -1,17 +1,15 @@
 """Answers whose bytes are not one finished file, sent through named pipes."""
 
-import asyncio
 import itertools
-import os
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from reelay.common.storage import StoreUnavailableError
-from reelay.content_api.adapters.pipes import FileThreads, Pipe, readable
+from reelay.content_api.adapters.growing import gathered
+from reelay.content_api.adapters.pipes import FileThreads, Pipe
 from reelay.content_api.domain.bodies import Body
 from reelay.content_api.domain.ports import Found
-from reelay.content_api.domain.ranges import ByteRange
 
 
 class PipeFeeds:
@@ -45,20 +43,4 @@ class PipeFeeds:
 
     async def read(self, body: Body, source: Found) -> bytes:
         """See Feeds."""
-        for piece in body.pieces:
-            if isinstance(piece, ByteRange):
-                position = piece.start
-                while position < piece.end:
-                    position = await readable(source, position)
-        return await asyncio.to_thread(_gather, body, source.path)
-
-
-def _gather(body: Body, path: str) -> bytes:
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return b"".join(
-            piece if isinstance(piece, bytes) else os.pread(file, piece.length, piece.start)
-            for piece in body.pieces
-        )
-    finally:
-        os.close(file)
+        return await gathered(source, body.pieces)

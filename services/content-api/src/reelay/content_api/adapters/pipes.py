@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from reelay.content_api.adapters.growing import readable
 from reelay.content_api.domain.ports import Found, StoredFile
 from reelay.content_api.domain.ranges import ByteRange
 
@@ -42,13 +43,6 @@ class FileThreads:
             yield
         finally:
             self.free += 1
-
-
-async def readable(source: Found, position: int) -> int:
-    """Return how far a file may be read as soon as that is farther than `position`."""
-    if isinstance(source, StoredFile):
-        return source.size_bytes
-    return await source.arrived(position)
 
 
 class Pipe:

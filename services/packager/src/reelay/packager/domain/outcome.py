@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import rfc8785
+from pydantic import BaseModel
 
 INDEX = "index.json"
 FAILED = "failed.json"
@@ -46,6 +47,21 @@ def index(package_id: str, objects: Iterable[StoredObject]) -> Index:
     document = {"package_id": package_id, "root_digest": root, "objects": listed}
     size = sum(entry["size"] for entry in listed.values() if isinstance(entry["size"], int))
     return Index((json.dumps(document, indent=1) + "\n").encode(), root, size)
+
+
+class _Entry(BaseModel):
+    size: int
+    sha256: str
+
+
+class _Document(BaseModel):
+    objects: dict[str, _Entry]
+
+
+def listed(body: bytes) -> list[StoredObject]:
+    """Return the objects that an `index.json` lists; raise ValueError for what is none."""
+    entries = _Document.model_validate_json(body).objects
+    return [StoredObject(path, entry.size, entry.sha256) for path, entry in entries.items()]
 
 
 def failure(reason: str) -> bytes:

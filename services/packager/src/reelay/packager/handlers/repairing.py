@@ -21,6 +21,7 @@ from reelay.packager.domain.plan import Plan
 from reelay.packager.handlers.dispatching import Dispatcher
 from reelay.packager.handlers.planning import planned
 from reelay.packager.handlers.promising import note_promises, promises, store_promises
+from reelay.packager.handlers.relisting import announced_objects
 from reelay.packager.handlers.work import publish_task
 
 RESTORED, ENCODING, REPLACED = "restored", "encoding", "replaced"
@@ -45,8 +46,9 @@ class Repairing:
             if row is None or row.state != repository.COMPLETE:
                 return "It is not complete any more; verify it again."
             plan = repository.plan_of(row)
-            objects = {o.path: o for o in await repository.objects(tx.session, package_id)}
-            if not _promises_hold(plan, objects, damaged):
+            announced = await announced_objects(tx.session, self._store, row)
+            objects = {o.path: o for o in announced or ()}
+            if announced is None or not _promises_hold(plan, objects, damaged):
                 await self._supersede(tx, row, plan)
                 return REPLACED
             await self._restore_promises(plan, damaged)
