@@ -34,6 +34,8 @@ class RemoteStore(FilesystemObjectStore):
         self.begun: dict[str, Callable[[bytes], None]] = {}
         """What is to be called with the first bytes of anticipated objects."""
         self.away = False
+        self.failing: set[str] = set()
+        """Names of objects that cannot be read now."""
         self.going_on = asyncio.Event()
         self.going_on.set()
 
@@ -47,6 +49,8 @@ class RemoteStore(FilesystemObjectStore):
 
     async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
         self.reads[key.removeprefix(PACKAGE + "/")] += 1
+        if key.removeprefix(PACKAGE + "/") in self.failing:
+            raise StoreUnavailableError
         async for block in super().read(key, start, end):
             yield block
             await self.going_on.wait()

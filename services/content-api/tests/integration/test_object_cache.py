@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from reelay.common.storage import StoreUnavailableError
-from reelay.content_api.adapters.copies import KEEP_S, RECHECK_S
+from reelay.content_api.adapters.copies import KEEP_S, RECHECK_S, UNSURE_S
 from reelay.content_api.adapters.digests import ASK_AGAIN_S
 from reelay.content_api.adapters.filling import DamagedObjectError
 
@@ -197,6 +197,38 @@ async def test_damaged_index_hinders_nobody(
     await remote.put(key("a"), b"x")
     assert await content(cache, "a") == b"x"
     assert await content(cache, "index.json") == index
+
+
+async def test_object_of_which_the_index_could_not_tell_is_checked_soon(
+    machine: Machine, remote: RemoteStore, clock: Clock
+) -> None:
+    cache = machine.start()
+    await remote.put_index(a=b"right")
+    await remote.put(key("a"), b"wrong")
+    remote.failing = {"index.json"}
+    for _ in range(3):
+        assert await content(cache, "a") == b"wrong", "nobody can tell"
+        clock.time_s += UNSURE_S + 1
+    assert remote.reads["a"] == 1
+    remote.failing = set()
+    with pytest.raises(StoreUnavailableError):
+        await content(cache, "a")
+
+
+async def test_left_copy_of_which_the_index_cannot_tell_is_checked_soon(
+    machine: Machine, remote: RemoteStore, clock: Clock
+) -> None:
+    cache = machine.start()
+    await remote.put(key("a"), b"wrong")
+    assert await content(cache, "a") == b"wrong"
+    await remote.put_index(a=b"right")
+    remote.failing = {"index.json"}
+    cache = await machine.restart(cache)
+    assert await content(cache, "a") == b"wrong"
+    remote.failing = set()
+    clock.time_s += UNSURE_S + 1
+    with pytest.raises(StoreUnavailableError):
+        await content(cache, "a")
 
 
 async def test_copy_is_served_while_the_store_is_away(

@@ -1,5 +1,6 @@
 """The complete files of a cache: which there are, which are in memory too, which must go."""
 
+import math
 import os
 import time
 from collections.abc import Callable
@@ -14,6 +15,8 @@ from reelay.content_api.domain.ports import StoredFile
 
 RECHECK_S = 60.0
 """A copy is served this long without asking the store whether the object was deleted."""
+UNSURE_S = 10.0
+"""For so long one is served of which the index could not be asked; then it is asked again."""
 KEEP_S = 5.0
 """A copy used this recently is never dropped: the server may not have opened it yet."""
 
@@ -30,6 +33,11 @@ class Copy:
     verified_at_s: float
     """When the digest was last compared."""
     used_at_s: float
+
+    def verified(self, now_s: float, *, surely: bool) -> None:
+        """Note that the bytes were compared; not `surely` if only with what was stored."""
+        self.checked_at_s = now_s if surely else now_s + UNSURE_S - RECHECK_S
+        self.verified_at_s = now_s if surely else -math.inf
 
 
 class Copies:
@@ -91,15 +99,19 @@ class Copies:
             self._eviction.remove(kept.name)
         return kept
 
-    def add(self, key: str, kept: Kept) -> StoredFile:
-        """Take in a file whose digest was just compared; drop what there is no room for."""
+    def add(self, key: str, kept: Kept, *, surely: bool) -> StoredFile:
+        """Take in a file whose bytes were just compared; drop what there is no room for.
+
+        See Copy.verified.
+        """
         file = StoredFile(kept.path, kept.size_bytes)
         if kept.size_bytes <= SMALL_BYTES:
             content = Path(kept.path).read_bytes()
             self._small.put(key, StoredFile(kept.path, len(content), content))
         now = self._now()
         changed = os.stat(kept.path).st_mtime_ns
-        self._copies[key] = Copy(kept, file, changed, now, now, now)
+        copy = self._copies[key] = Copy(kept, file, changed, now, now, now)
+        copy.verified(now, surely=surely)
         self._keys[kept.name] = key
         self._eviction.add(kept.name, kept.size_bytes)
         self._make_room()

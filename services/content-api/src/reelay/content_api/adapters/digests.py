@@ -91,7 +91,7 @@ class StoredDigests:
             pass
         except StoreUnavailableError as error:
             log.warning("index cannot be read now", package=package, error=repr(error)[:200])
-            return
+            raise
         except ValidationError as error:
             log.error("index is damaged", package=package, error=repr(error)[:200])
         self._keep(package, _Index(entries, self._now()))

@@ -27,6 +27,8 @@ class Filling:
         self.path = self.unfinished
         self.size_bytes = 0
         self.sha256 = ""
+        self.checked = False
+        """Whether the package's index was asked about the object when that was complete."""
         self.beginning = b""
         self._store = store
         self._digests = digests
@@ -90,7 +92,10 @@ class Filling:
         file = asyncio.ensure_future(_create(self.path))
         try:
             await self._copy(size, file)
-            expected = await index
+            expected = None
+            with suppress(StoreUnavailableError):  # of the index alone: the object is here
+                expected = await index
+                self.checked = True
         finally:
             for task in (size, index, file):
                 task.cancel()

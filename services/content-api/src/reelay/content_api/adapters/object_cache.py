@@ -147,10 +147,11 @@ class ObjectCache:
                 log.warning("another object lies under this key", key=key)
                 remove(kept.path)
                 return False
-        if await self._right(key, kept):
-            self._copies.add(key, kept)
-        else:
+        right = await self._right(key, kept)
+        if right is False:
             remove(kept.path)
+        else:
+            self._copies.add(key, kept, surely=right is True)
         return False
 
     async def _recheck(self, key: str, copy: Copy) -> bool:
@@ -163,19 +164,28 @@ class ObjectCache:
             # The bytes are right all the same.
             log.warning("serving a copy without asking the store", error=repr(error)[:200])
         if self._now() - copy.verified_at_s > VERIFY_S:
-            if not await self._right(key, copy.kept):
+            right = await self._right(key, copy.kept)
+            if right is False:
                 self._copies.drop(key)
                 return False
-            copy.verified_at_s = self._now()
-        copy.checked_at_s = self._now()
+            copy.verified(self._now(), surely=right is True)
+        else:
+            copy.checked_at_s = self._now()
         return False
 
-    async def _right(self, key: str, kept: Kept) -> bool:
-        """Tell whether a file has the bytes it was stored with, and those that the index names."""
-        expected = await self._digests.of(key)
+    async def _right(self, key: str, kept: Kept) -> bool | None:
+        """Tell whether a file has the bytes it was stored with, and those that the index names.
+
+        None when it has those it was stored with, and the index cannot be read now.
+        """
+        expected, known = None, True
+        try:
+            expected = await self._digests.of(key)
+        except StoreUnavailableError:
+            known = False
         right = expected in (None, (kept.size_bytes, kept.sha256))
         if right and await asyncio.to_thread(undamaged, kept):
-            return True
+            return True if known else None
         log.error("a cached copy is damaged; it is fetched again", key=key)
         CACHE_FETCHES.labels("damaged").inc()
         return False
@@ -188,7 +198,7 @@ class ObjectCache:
             async with self._slots:
                 await filling.fetch()
             kept = self._folder.keep(filling.unfinished, key, filling.size_bytes, filling.sha256)
-            filling.done(self._copies.add(key, kept))
+            filling.done(self._copies.add(key, kept, surely=filling.checked))
             outcome = "stored"
         except ObjectMissingError as error:
             outcome = "absent"

@@ -108,7 +108,10 @@ class Digests(Protocol):
         ...
 
     async def of(self, key: str) -> tuple[int, str] | None:
-        """Return the same, asking the store; None when there is no index, or it says nothing."""
+        """Return the same, asking the store; None when there is no index, or it says nothing.
+
+        Raises StoreUnavailableError.
+        """
         ...
 
     def forget(self, package_id: str) -> None:
