@@ -6,7 +6,7 @@ import pytest
 
 from reelay.common.events import AssetUploaded, VideoDeleted
 
-from .client import PART, asset_id_of, movie
+from .client import PART, asset_id_of, checksum, movie
 from .configuration import limited
 from .conftest import System
 
@@ -79,6 +79,22 @@ async def test_file_of_unknown_length_may_not_outgrow_the_quota(system: System) 
     assert await system.client.offset(path) == PART + 900
     end = await system.client.patch(path, PART + 900, data[:100], Upload_Length=PART + 1000)
     assert end.status_code == 204
+
+
+@limited(quota_bytes=3 * PART)
+async def test_what_was_stored_of_a_file_of_unknown_length_counts_whatever_its_checksum(
+    system: System,
+) -> None:
+    begun = await system.client.begin(Upload_Defer_Length=1)
+    path, wrong = begun.headers["location"], checksum("sha256", b"something else")
+    for _ in range(2):
+        response = await system.client.patch(path, 0, movie(2 * PART + 1), Upload_Checksum=wrong)
+        assert response.status_code == 460
+    assert (await system.client.post(PART + 1)).status_code == 413
+    response = await system.client.patch(path, 0, movie(4 * PART + 1), Upload_Checksum=wrong)
+    assert (response.status_code, response.json()["type"]) == (413, "quota-exceeded")
+    assert await system.client.offset(path) == 0
+    assert (await system.client.post(PART)).status_code == 413, "three parts are reserved"
 
 
 @limited(max_unfinished=2)

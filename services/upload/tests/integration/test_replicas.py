@@ -6,9 +6,10 @@ from collections.abc import AsyncIterator
 from itertools import pairwise
 
 import httpx
+import psycopg
 import pytest
 
-from .client import PART, TusClient, movie, slowly
+from .client import PART, TusClient, id_of, movie, slowly
 from .conftest import System
 from .outcomes import is_stored, one_is_stored, until_offset
 
@@ -43,6 +44,43 @@ async def test_many_senders_at_both_replicas_leave_one_sender_s_file(
         ]
     )
     await one_is_stored(system, files, answers)
+
+
+async def test_replica_that_loses_its_hold_unawares_leaves_one_sender_s_file(
+    system: System, other: TusClient, database_url: str
+) -> None:
+    files = [movie(5000, seed=1), movie(5000, seed=2)]
+    path = await system.client.create(5000)
+    dsn = database_url.replace("postgresql+psycopg://", "postgresql://")
+    async with (
+        await psycopg.AsyncConnection.connect(dsn) as slow,
+        await psycopg.AsyncConnection.connect(dsn, autocommit=True) as looking,
+    ):
+        await slow.execute("SELECT 1 FROM uploads WHERE id = %s FOR UPDATE", (id_of(path),))
+        first = asyncio.create_task(system.client.patch(path, 0, files[0]))
+        await until_waiting(looking, 1)
+        await looking.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_locks NATURAL JOIN pg_stat_activity"
+            " WHERE locktype = 'advisory' AND datname = current_database() AND state = 'idle'"
+        )
+        second = asyncio.create_task(other.patch(path, 0, files[1]))
+        await until_waiting(looking, 2)
+        await slow.rollback()
+        await one_is_stored(system, files, [await first, await second])
+
+
+async def until_waiting(looking: psycopg.AsyncConnection, count: int) -> None:
+    """Return when so many transactions wait for a row."""
+    query = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    async with asyncio.timeout(20):
+        while True:
+            row = await (await looking.execute(query)).fetchone()
+            if row == (count,):
+                return
+            await asyncio.sleep(0.02)
 
 
 async def test_silent_sender_gives_way_to_one_at_another_replica(

@@ -20,8 +20,8 @@ def answered(
 ) -> int | list[ByteRange] | None:
     """Answer what needs no byte of the object, in the order of 13.2.2; return the status.
 
-    Otherwise return the ranges that are to be sent, or None for the whole object. A field with bytes
-    beyond ASCII, which Granian keeps to itself (2.8.7), names no tag of ours.
+    Otherwise return the ranges that are to be sent, or None for the whole object. A field with
+    bytes beyond ASCII, which Granian keeps to itself (2.8.7), names no tag of ours.
     """
     if "if-match" in headers and not matches_strongly(headers.get_all("if-match"), name.etag):
         return send_problem(proto, 412, "The object has another entity tag.", body=body)

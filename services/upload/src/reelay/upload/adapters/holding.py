@@ -2,8 +2,8 @@
 
 The server releases them with the connection, so a killed process holds nothing; that of a machine
 which vanished is found dead by keepalives within seconds. If the connection breaks under a living
-process, its requests may go on; then the conditional updates of the rows and the tags of the parts
-keep an upload whole.
+process, its requests may go on; then the conditional updates of the rows, the tags of the parts,
+and that bytes of others are replaced only inside such an update, keep an upload whole.
 """
 
 import asyncio

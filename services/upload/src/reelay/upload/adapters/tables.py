@@ -18,6 +18,7 @@ UPLOADS = sa.Table(
     sa.Column("final_position", sa.Integer),
     sa.Column("size_bytes", sa.BigInteger),
     sa.Column("offset_bytes", sa.BigInteger, nullable=False, server_default="0"),
+    sa.Column("reserved_bytes", sa.BigInteger, nullable=False, server_default="0"),
     sa.Column("state", sa.Text, nullable=False),
     sa.Column("recognised", sa.Boolean, nullable=False, server_default=sa.false()),
     sa.Column("attempt", sa.Text),

@@ -14,9 +14,10 @@ from reelay.upload.adapters.assets import claim_asset
 from reelay.upload.adapters.joins import bind, bound, end_bound
 from reelay.upload.adapters.rows import as_it_stands, new_row, upload_of
 from reelay.upload.adapters.tables import UPLOAD_PARTS, UPLOADS
-from reelay.upload.adapters.usage import check_usage
+from reelay.upload.adapters.usage import check_growth, check_usage
 from reelay.upload.domain.errors import OvertakenError, UploadMissingError
 from reelay.upload.domain.limits import Limits
+from reelay.upload.domain.ports import Settle
 from reelay.upload.domain.upload import Kind, Part, State, Upload
 
 BATCH = 100
@@ -63,6 +64,14 @@ class PostgresUploads:
         async with self._database.transaction() as session:
             return await bound(session, final_id)
 
+    async def reserve(self, upload: Upload, end_bytes: int) -> None:
+        """See Uploads."""
+        reserved = UPLOADS.c.reserved_bytes
+        change = sa.update(UPLOADS).where(UPLOADS.c.id == upload.id, reserved < end_bytes)
+        async with self._database.transaction() as session:
+            await check_growth(session, self._limits, upload, end_bytes)
+            await session.execute(change.values(reserved_bytes=end_bytes))
+
     async def advance(self, before: Upload, after: Upload, *parts: Part) -> Upload:
         """See Uploads."""
         change = (
@@ -79,8 +88,8 @@ class PostgresUploads:
         )
         async with self._database.transaction() as session:
             if before.size_bytes is None:
-                more = (after.size_bytes or after.offset_bytes) - before.offset_bytes
-                await check_usage(session, self._limits, before.owner_id, more, begins=False)
+                size_bytes = after.size_bytes or after.offset_bytes
+                await check_growth(session, self._limits, before, size_bytes)
             row = (await session.execute(change)).first()
             if row is None:
                 raise OvertakenError
@@ -101,7 +110,11 @@ class PostgresUploads:
         return [Part(row.number, bytes(row.digest), row.tag) for row in rows]
 
     async def finish(
-        self, upload: Upload, asset_id: str, still_stored: Callable[[str], Awaitable[bool]]
+        self,
+        upload: Upload,
+        asset_id: str,
+        still_stored: Callable[[str], Awaitable[bool]],
+        settle: Settle | None = None,
     ) -> tuple[Upload, list[Upload]]:
         """See Uploads."""
         assert upload.size_bytes is not None
@@ -120,6 +133,8 @@ class PostgresUploads:
             done = (await session.execute(change.returning(UPLOADS))).first()
             if done is None:
                 raise OvertakenError
+            if settle is not None:
+                await settle()
             joined = await end_bound(session, upload, State.JOINED)
             await transaction.announce(
                 AssetUploaded(
@@ -134,7 +149,7 @@ class PostgresUploads:
             )
         return upload_of(done), joined
 
-    async def note_stored(self, upload: Upload) -> Upload:
+    async def note_stored(self, upload: Upload, settle: Settle | None = None) -> Upload:
         """See Uploads."""
         change = as_it_stands(upload).values(
             state=State.STORED,
@@ -144,8 +159,10 @@ class PostgresUploads:
         )
         async with self._database.transaction() as session:
             row = (await session.execute(change.returning(UPLOADS))).first()
-        if row is None:
-            raise OvertakenError
+            if row is None:
+                raise OvertakenError
+            if settle is not None:
+                await settle()
         return upload_of(row)
 
     async def end(self, upload: Upload, state: State, refusal: str | None = None) -> list[Upload]:

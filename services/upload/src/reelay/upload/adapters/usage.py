@@ -5,12 +5,14 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.upload.adapters.tables import DRAFTS, UPLOADS
 from reelay.upload.domain.limits import Limits, Usage
-from reelay.upload.domain.upload import Kind, State
+from reelay.upload.domain.upload import Kind, State, Upload
 
 OWNER_LOCKS = 0x7573  # 'us'; locks of two numbers never meet the holds, which have one
 
 LIVING = UPLOADS.c.state.in_([State.RECEIVING, State.STORED, State.COMPLETE])
 DELETED = sa.exists().where(DRAFTS.c.video_id == UPLOADS.c.video_id, DRAFTS.c.deleted)
+STORED = sa.func.greatest(UPLOADS.c.offset_bytes, UPLOADS.c.reserved_bytes)
+TAKEN = sa.func.coalesce(UPLOADS.c.size_bytes, STORED)
 COUNTED_ELSEWHERE = (UPLOADS.c.kind == Kind.PARTIAL) & UPLOADS.c.final_id.is_not(None)
 
 
@@ -27,9 +29,8 @@ async def check_usage(
         return
     lock = sa.func.pg_advisory_xact_lock(OWNER_LOCKS, sa.func.hashtext(owner_id))
     await session.execute(sa.select(lock))
-    taken = sa.func.coalesce(UPLOADS.c.size_bytes, UPLOADS.c.offset_bytes)
     query = sa.select(
-        sa.func.coalesce(sa.func.sum(taken).filter(~COUNTED_ELSEWHERE), 0),
+        sa.func.coalesce(sa.func.sum(TAKEN).filter(~COUNTED_ELSEWHERE), 0),
         sa.func.count().filter(UPLOADS.c.state == State.RECEIVING),
     ).where(UPLOADS.c.owner_id == owner_id, LIVING, ~DELETED)
     taken_bytes, unfinished = (await session.execute(query)).one()
@@ -37,3 +38,16 @@ async def check_usage(
     if begins:
         limits.check_number(usage)
     limits.check_room(usage, more_bytes)
+
+
+async def check_growth(
+    session: AsyncSession, limits: Limits, upload: Upload, size_bytes: int
+) -> None:
+    """Raise QuotaExceededError when an upload of unknown length becomes too much with this size."""
+    if not limits.per_user:
+        return
+    query = sa.select(STORED).where(UPLOADS.c.id == upload.id)
+    counted: int = (await session.execute(query)).scalar_one_or_none() or 0
+    if size_bytes > counted:
+        more_bytes = size_bytes - counted
+        await check_usage(session, limits, upload.owner_id, more_bytes, begins=False)

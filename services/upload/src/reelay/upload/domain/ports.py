@@ -36,6 +36,10 @@ class Drafts(Protocol):
         ...
 
 
+Settle = Callable[[], Awaitable[None]]
+"""Gives the object of an upload its bytes, when another request may have left others."""
+
+
 class Uploads(Protocol):
     """The uploads. Every method is one transaction, which also announces the fact."""
 
@@ -63,6 +67,13 @@ class Uploads(Protocol):
         """Return the partial uploads that a final one joins, in order."""
         ...
 
+    async def reserve(self, upload: Upload, end_bytes: int) -> None:
+        """Count an upload of unknown length as one of so many bytes, which may be stored then.
+
+        Raises QuotaExceededError.
+        """
+        ...
+
     async def advance(self, before: Upload, after: Upload, *parts: Part) -> Upload:
         """Note that `after` is what is durable now, with the parts that were stored for it.
 
@@ -76,9 +87,16 @@ class Uploads(Protocol):
         ...
 
     async def finish(
-        self, upload: Upload, asset_id: str, still_stored: Callable[[str], Awaitable[bool]]
+        self,
+        upload: Upload,
+        asset_id: str,
+        still_stored: Callable[[str], Awaitable[bool]],
+        settle: Settle | None = None,
     ) -> tuple[Upload, list[Upload]]:
         """Note that `upload` is whole, and announce AssetUploaded.
+
+        `settle` is called when nobody else can finish the upload any more, and before anybody is
+        told.
 
         Returns it as complete, with the partial ones that it joined. `kept_key` is the object that
         holds the asset: that of the first upload of these bytes as long as `still_stored` says so,
@@ -86,8 +104,11 @@ class Uploads(Protocol):
         """
         ...
 
-    async def note_stored(self, upload: Upload) -> Upload:
-        """Note that all bytes of a partial upload are one object; raise OvertakenError."""
+    async def note_stored(self, upload: Upload, settle: Settle | None = None) -> Upload:
+        """Note that all bytes of a partial upload are one object; raise OvertakenError.
+
+        See `finish` for `settle`.
+        """
         ...
 
     async def end(self, upload: Upload, state: State, refusal: str | None = None) -> list[Upload]:

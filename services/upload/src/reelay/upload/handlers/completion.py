@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from hmac import compare_digest
 
 from reelay.common import identity
@@ -14,7 +15,7 @@ from reelay.common.storage.port import (
     ObjectStore,
 )
 from reelay.upload.domain.parts import PartBuffer
-from reelay.upload.domain.ports import Uploads
+from reelay.upload.domain.ports import Settle, Uploads
 from reelay.upload.domain.sniff import HEAD_BYTES, recognise
 from reelay.upload.domain.upload import Kind, Part, Upload
 from reelay.upload.handlers.memory import PartMemory
@@ -40,8 +41,9 @@ class Completion:
         digest = last.digest()
         async with self.memory.loaded(last) as data:
             if upload.fits_in_one_part:
-                await self._put_whole(upload.source_key, data, digest)
-                return await self._end(upload, [digest])
+                result = await self.store.put(upload.source_key, data)
+                settle = partial(self._replace_others, upload.source_key, data, digest)
+                return await self._end(upload, [digest], None if result.created else settle)
             parts = await self.uploads.parts(upload.id)
             await self._join(upload, parts, data, digest)
         return await self._end(upload, [*(part.digest for part in parts), digest])
@@ -83,34 +85,45 @@ class Completion:
         if not compare_digest(found.digest(), digest):
             raise InvalidPartsError
 
-    async def _end(self, upload: Upload, digests: list[bytes]) -> Upload:
+    async def _end(
+        self, upload: Upload, digests: list[bytes], settle: Settle | None = None
+    ) -> Upload:
         if not upload.is_partial:
-            return await self._announce(upload, digests)
-        done = await self.uploads.note_stored(upload)
+            return await self._announce(upload, digests, settle)
+        done = await self.uploads.note_stored(upload, settle)
         if upload.tail_key is not None:
             await self.store.delete(upload.tail_key)
         return done
 
-    async def _announce(self, upload: Upload, digests: list[bytes]) -> Upload:
+    async def _announce(
+        self, upload: Upload, digests: list[bytes], settle: Settle | None
+    ) -> Upload:
         async def still_stored(key: str) -> bool:
             try:
                 return (await self.store.head(key)).size_bytes == upload.size_bytes
             except ObjectMissingError:
                 return False
 
-        done, joined = await self.uploads.finish(upload, identity.asset_id(digests), still_stored)
+        asset_id = identity.asset_id(digests)
+        done, joined = await self.uploads.finish(upload, asset_id, still_stored, settle)
         for ended in (done, *joined):
             await self.tidying.tidy(ended)
         return done
 
-    async def _put_whole(self, key: str, data: Bytes, digest: bytes) -> None:
-        """Store a file of one part; what a crashed request left there may be something else."""
-        result = await self.store.put(key, data)
-        if result.created:
-            return
-        found = hashlib.sha256()
-        async for block in self.store.read(key):
-            found.update(block)
-        if not compare_digest(found.digest(), digest):
+    async def _replace_others(self, key: str, data: Bytes, digest: bytes) -> None:
+        """Replace what a request that crashed, or lost its hold, left of a file of one part.
+
+        That one cannot finish the upload any more, but may still be storing.
+        """
+        while not await self._holds(key, digest):
             await self.store.delete(key)
             await self.store.put(key, data)
+
+    async def _holds(self, key: str, digest: bytes) -> bool:
+        found = hashlib.sha256()
+        try:
+            async for block in self.store.read(key):
+                found.update(block)
+        except ObjectMissingError:
+            return False
+        return compare_digest(found.digest(), digest)

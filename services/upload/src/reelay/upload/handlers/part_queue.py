@@ -66,6 +66,7 @@ class PartQueue:
 
     async def store_tail(self, buffer: PartBuffer, position: int) -> None:
         """Store what follows the last full part, up to `position`, as an object of its own."""
+        await self._reserve(position)
         key = f"{self.upload.staging_prefix}{position}-{uuid4().hex}"
         async with self._means.memory.loaded(buffer) as data:
             await self._means.store.put(key, data)
@@ -73,6 +74,7 @@ class PartQueue:
 
     async def _store(self, buffer: PartBuffer) -> None:
         try:
+            await self._reserve(self._number * PART_SIZE_BYTES)
             attempt = self.upload.attempt or await self._begin_attempt()
             async with self._means.memory.loaded(buffer) as data:
                 key, store = self.upload.source_key, self._means.store
@@ -91,6 +93,11 @@ class PartQueue:
         if self._unnoted:
             parts, self._unnoted = self._unnoted, []
             await self._move(self.upload.moved_to(parts[-1].number * PART_SIZE_BYTES), *parts)
+
+    async def _reserve(self, end_bytes: int) -> None:
+        """What is stored counts at once, though it may never be noted as received."""
+        if self.upload.size_bytes is None:
+            await self._means.uploads.reserve(self.upload, end_bytes)
 
     async def _begin_attempt(self) -> str:
         """Begin to store in parts, and note that first: what a crash leaves can be removed then."""
