@@ -9,6 +9,9 @@ from pathlib import Path
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
 from reelay.content_api.domain.ports import Digests, StoredFile
 
+FIRST_BYTES_S = 10.0
+"""An object of which nothing has come for so long is given up: others wait for its turn."""
+
 
 class DamagedObjectError(StoreUnavailableError):
     """The store gave other bytes than the package's index promises; `reelay verify` tells more."""
@@ -126,11 +129,16 @@ class Filling:
 
     async def _copy(self, size: asyncio.Future[int], file: asyncio.Future[int]) -> None:
         hashed: asyncio.Future[None] | None = None
-        async for block in self._store.read(self.key):
-            if not self._bytes:
-                self.size_bytes = await size
-                await self._begin(block, await file)
-                continue
+        blocks = aiter(self._store.read(self.key))
+        try:
+            async with asyncio.timeout(FIRST_BYTES_S):
+                first = await anext(blocks, b"")
+        except TimeoutError as error:
+            raise StoreUnavailableError("The object store is silent.") from error
+        if first:
+            self.size_bytes = await size
+            await self._begin(first, await file)
+        async for block in blocks:
             self.beginning = b""  # the file will do for who comes now
             await _write_beside(await file, block)
             self._bytes += len(block)
