@@ -19,9 +19,13 @@ def test_path_of_a_segment_is_understood(path: str, number: int) -> None:
     assert parse_path("p", path) == Wanted("p", "video/360p", number)
 
 
-@pytest.mark.parametrize(
-    "path", ["master.m3u8", "video/360p/index.m3u8", "video/360p/x.m4s", "video/360p/٣.m4s", ""]
-)
+OTHER_PATHS = [
+    "master.m3u8", "video/360p/index.m3u8", "video/360p/x.m4s", "video/360p/٣.m4s", "",
+    "video/360p/007.m4s", "video/360p/0.m4s", f"video/360p/{'9' * 5000}.m4s",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", OTHER_PATHS, ids=range(len(OTHER_PATHS)))
 def test_path_of_anything_else_is_no_demand(path: str) -> None:
     assert parse_path("p", path) is None
 

@@ -58,6 +58,10 @@ ACCESS = StreamConfig(
 STREAMS = (EVENTS, WORK, DEADLETTERS, ACCESS)
 
 
+MOST_ENCODERS = 100_000
+"""Each holds its message as long as it works on the chunk."""
+
+
 @dataclass(frozen=True)
 class Consumer:
     """A durable pull consumer: who handles which subject, and how patiently."""
@@ -74,6 +78,8 @@ class Consumer:
     max_deliver: int = 8
     retry_base_s: float = 0.5
     """Delay before the second delivery; doubled for each further one."""
+    unacknowledged: int = 64
+    """How many messages may be with handlers at once, or what four batches of one have."""
     sole: bool = False
     """Whether nobody else consumes its messages, so that one may be put into the stream anew."""
 
@@ -90,7 +96,7 @@ class Consumer:
             ack_wait=self.ack_wait_s,
             max_deliver=-1,
             deliver_policy=DeliverPolicy.ALL,
-            max_ack_pending=max(64, 4 * self.batch),
+            max_ack_pending=max(self.unacknowledged, 4 * self.batch),
         )
 
 
@@ -109,6 +115,7 @@ def work_consumer(provider: str, lane: Lane) -> Consumer:
         stream="WORK",
         subject=f"work.encode.{provider}.{lane}",
         max_deliver=4,
+        unacknowledged=MOST_ENCODERS,
         sole=True,
     )
 

@@ -1,6 +1,6 @@
 """Packages and tasks in PostgreSQL; every function works inside its caller's transaction."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -199,10 +199,19 @@ async def virtual_times(session: AsyncSession, kind: str) -> dict[str, float]:
 
 async def set_virtual_time(session: AsyncSession, kind: str, name: str, time: float) -> None:
     """Set the virtual time of an owner or a package."""
-    statement = insert(TurnRow).values(kind=kind, name=name, virtual_time=time)
+    await set_virtual_times(session, kind, {name: time})
+
+
+async def set_virtual_times(session: AsyncSession, kind: str, times: Mapping[str, float]) -> None:
+    """Set the virtual times of owners or packages by name."""
+    if not times:
+        return
+    rows = [{"kind": kind, "name": name, "virtual_time": times[name]} for name in sorted(times)]
+    statement = insert(TurnRow).values(rows)
     await session.execute(
         statement.on_conflict_do_update(
-            index_elements=["kind", "name"], set_={"virtual_time": time}
+            index_elements=["kind", "name"],
+            set_={"virtual_time": statement.excluded.virtual_time},
         )
     )
 

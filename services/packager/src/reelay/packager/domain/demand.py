@@ -1,5 +1,6 @@
 """What viewers wait for, and where they are: soft state that lapses when nobody repeats it."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -12,6 +13,7 @@ FOCUS_S = 60.0
 """How long after the last demand the ladder still works around its position."""
 
 INIT = "init.mp4"
+NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 SEGMENT_SUFFIX = ".m4s"
 
 
@@ -30,9 +32,41 @@ def parse_path(package_id: str, path: str) -> Wanted | None:
     if name == INIT:
         return Wanted(package_id, folder, 0)
     stem = name.removesuffix(SEGMENT_SUFFIX)
-    if stem != name and stem.isascii() and stem.isdecimal():
+    if stem != name and NUMBER.fullmatch(stem):
         return Wanted(package_id, folder, int(stem))
     return None
+
+
+@dataclass
+class Turn:
+    """What is made at one turn of a viewer: a segment of one rung, and its sound."""
+
+    package_id: str
+    number: int
+    wanted: dict[str, Wanted] = field(default_factory=dict)
+    """By name of the rendition."""
+    has_picture: bool = False
+
+
+class Turns:
+    """Demands in the order in which they are served, as turns.
+
+    Other rungs of the same segment have turns of their own, where they stand in the queue: who asks
+    for all of them does not make another's one rung wait for them.
+    """
+
+    def __init__(self) -> None:
+        self.all: list[Turn] = []
+        self._last: dict[tuple[str, int], Turn] = {}
+
+    def add(self, wanted: Wanted, number: int, name: str, *, is_picture: bool) -> None:
+        """Add a demand that is behind all others so far."""
+        turn = self._last.get((wanted.package_id, number))
+        if turn is None or (is_picture and turn.has_picture):
+            turn = self._last[wanted.package_id, number] = Turn(wanted.package_id, number)
+            self.all.append(turn)
+        turn.wanted[name] = wanted
+        turn.has_picture |= is_picture
 
 
 @dataclass

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
-from uuid import UUID
 
 import structlog
 
@@ -181,9 +180,9 @@ class Bookkeeping:
 
         One that was complete before it was damaged stays so, for what is left of it. The failure
         of a task that is over counts no more: it is delivered late, after the package was taken up
-        again, or another task made the segments.
+        again, or another task made the segments; nor does that of an attempt before the last.
         """
-        if not await self._is_task(failed.task_id) or await self._abandon_repair(failed):
+        if not await self._is_current(failed) or await self._abandon_repair(failed):
             return
         async with self._outbox.transaction() as tx:
             row = await repository.lock(tx.session, failed.package_id)
@@ -203,9 +202,10 @@ class Bookkeeping:
         log.error("failed", package_id=failed.package_id, reason=failed.reason,
                   encoder_log=failed.log_tail)  # fmt: skip
 
-    async def _is_task(self, task_id: UUID) -> bool:
+    async def _is_current(self, failed: SegmentFailed) -> bool:
         async with self._outbox.transaction() as tx:
-            return await tx.session.get(TaskRow, task_id) is not None
+            task = await tx.session.get(TaskRow, failed.task_id)
+            return task is not None and failed.attempt >= task.attempt
 
     async def _abandon_repair(self, failed: SegmentFailed) -> bool:
         """Give up the repair of a package; False when it was never complete."""

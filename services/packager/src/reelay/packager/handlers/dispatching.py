@@ -6,7 +6,6 @@ wait for is soft state that every replica hears and that repeats itself.
 """
 
 import time
-from collections import defaultdict
 from collections.abc import Mapping
 
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -16,9 +15,9 @@ from reelay.common.commands import Lane
 from reelay.common.outbox import Transaction
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
-from reelay.packager.domain.chunks import ahead_chunk, chunk_cost, ondemand_chunk
-from reelay.packager.domain.demand import DemandBoard, Wanted
-from reelay.packager.domain.fairness import Contender, in_turn, joining_time
+from reelay.packager.domain.chunks import ahead_chunk, chunk_cost, merge, ondemand_chunk
+from reelay.packager.domain.demand import DemandBoard, Turns, Wanted
+from reelay.packager.domain.fairness import Contender, joining_time, next_in_turn
 from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Rendition
 from reelay.packager.domain.window import ahead_window, ladder_window, ondemand_window
@@ -72,15 +71,19 @@ class Dispatcher:
 
     async def admit(self, tx: Transaction, row: PackageRow) -> None:
         """Let a package take its turns from now on, as an equal of those that are waiting."""
-        await repository.take_dispatch_lock(tx.session)
-        others = [r for r in await repository.unfinished(tx.session) if r is not row]
+        now = await repository.take_dispatch_lock(tx.session)
+        others = {
+            other.package_id: other
+            for other in await repository.unfinished(tx.session)
+            if other is not row and other.owner_id == row.owner_id
+        }
         owners = await repository.virtual_times(tx.session, "owner")
-        if all(other.owner_id != row.owner_id for other in others):
+        work = Work(tx, others, await repository.tasks(tx.session, others), now)
+        if not any(map(work.waits, others)):
             joined = joining_time(owners.get(row.owner_id), await _round(tx.session, owners))
             await repository.set_virtual_time(tx.session, "owner", row.owner_id, joined)
         packages = await repository.virtual_times(tx.session, "package")
-        siblings = [o.package_id for o in others if o.owner_id == row.owner_id]
-        joined = joining_time(None, min((packages.get(s, 0.0) for s in siblings), default=0.0))
+        joined = joining_time(None, min((packages.get(o, 0.0) for o in others), default=0.0))
         await repository.set_virtual_time(tx.session, "package", row.package_id, joined)
 
     async def again(self, tx: Transaction, row: PackageRow, task: TaskRow) -> None:
@@ -93,7 +96,7 @@ class Dispatcher:
     async def _answer_demand(self, work: Work) -> None:
         """Announce what viewers wait for, then what runs ahead of them."""
         now_s = time.monotonic()
-        demanded: dict[tuple[str, int], dict[str, Wanted]] = defaultdict(dict)
+        turns = Turns()
         for wanted in self._board.waiting(now_s):
             rendition, number = self._resolve(work, wanted)
             if rendition is None:
@@ -101,17 +104,20 @@ class Dispatcher:
             elif work.comes_soon(wanted.package_id, rendition.name, number):
                 self._board.serve(wanted, now_s)
             else:
-                demanded[wanted.package_id, number][rendition.name] = wanted
+                turns.add(wanted, number, rendition.name, is_picture=bool(rendition.rung))
         window = ondemand_window(self._census.count())
-        for (package_id, number), names in demanded.items():
+        for turn in turns.all:
             if work.count(Lane.ONDEMAND) >= window:
                 break
-            plan, soon = work.plan(package_id), work.taken(package_id, URGENT)
-            await work.announce(package_id, ondemand_chunk(plan, soon, number, set(names)))
-            for wanted in names.values():
+            plan, soon = work.plan(turn.package_id), work.taken(turn.package_id, URGENT)
+            chunk = ondemand_chunk(plan, soon, turn.number, set(turn.wanted))
+            await work.announce(turn.package_id, chunk)
+            for wanted in turn.wanted.values():
                 self._board.serve(wanted, now_s)
         served = {task.package_id for task in work.tasks if task.lane == Lane.ONDEMAND}
-        for package_id in dict.fromkeys(name for name, _ in demanded if name in served):
+        for package_id in dict.fromkeys(turn.package_id for turn in turns.all):
+            if package_id not in served:
+                continue
             if work.aheads() >= ahead_window(self._census.count()):
                 break
             await self._run_ahead(work, package_id, now_s)
@@ -155,24 +161,30 @@ class Dispatcher:
         packages = await repository.virtual_times(session, "package")
         present_round = began_at = await _round(session, owners)
         hungry = set(work.packages)
+        taken: dict[str, dict[str, int]] = {}
+        served: set[str] = set()
         while free > 0 and hungry:
-            package_id = in_turn(_contenders(work, hungry, owners, packages))[0].package_id
+            package_id = next_in_turn(_contenders(work, hungry, owners, packages)).package_id
             owner_id = work.packages[package_id].owner_id
             focus = self._board.focus(package_id, time.monotonic())
             plan = work.plan(package_id)
             alone = len(work.packages) == 1
-            chunk = ladder_chunk(plan, work.taken(package_id), focus or 1, encoders, alone=alone)
+            mine = taken.get(package_id) or work.taken(package_id)
+            chunk = ladder_chunk(plan, mine, focus or 1, encoders, alone=alone)
             if chunk is None:
                 hungry.remove(package_id)
                 continue
             await work.announce(package_id, chunk)
+            taken[package_id] = merge(mine, [chunk])
+            served.add(package_id)
             free -= 1
             cost = chunk_cost(plan, chunk)
             present_round = max(present_round, owners.get(owner_id, 0.0))
             owners[owner_id] = owners.get(owner_id, 0.0) + cost
             packages[package_id] = packages.get(package_id, 0.0) + cost
-            await repository.set_virtual_time(session, "owner", owner_id, owners[owner_id])
-            await repository.set_virtual_time(session, "package", package_id, packages[package_id])
+        paid = {work.packages[package_id].owner_id for package_id in served}
+        await repository.set_virtual_times(session, "owner", {o: owners[o] for o in paid})
+        await repository.set_virtual_times(session, "package", {p: packages[p] for p in served})
         if present_round != began_at:
             await repository.set_virtual_time(session, "round", "", present_round)
 

@@ -2,12 +2,18 @@
 
 import asyncio
 import itertools
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import timedelta
+from uuid import UUID
 
 import structlog
 from nats.errors import Error as NatsError
+from nats.js.errors import NotFoundError
+from pydantic import ValidationError
 
-from reelay.common.commands import Lane
+from reelay.common.commands import EncodeChunk, Lane
 from reelay.common.errors import ReelayError
 from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
@@ -66,19 +72,25 @@ class Upkeep:
                 await self._books.complete(row.package_id)
 
     async def find_lost(self) -> None:
-        """Announce old tasks anew whose queue is empty: their messages are gone.
+        """Announce old tasks anew that no message tells of any more: compared with their queue.
 
         Not while segments of that lane wait to be packaged: they may be all that is missing.
         """
         async with self._outbox.transaction() as tx:
             limit = await repository.now(tx.session) - LOST_AFTER
-            old = [t for t in await repository.tasks(tx.session) if t.dispatched_at < limit]
-        empty = {
-            queue
-            for queue in {(task.provider, task.lane) for task in old}
-            if await self._is_empty(*queue)
-        }
-        lost = {task.task_id for task in old if (task.provider, task.lane) in empty}
+            tasks = await repository.tasks(tx.session)
+        queues: dict[tuple[str, str], list[TaskRow]] = defaultdict(list)
+        for task in tasks:  # in the order in which they were dispatched
+            queues[task.provider, task.lane].append(task)
+        lost: set[UUID] = set()
+        for (provider, lane), queue in queues.items():
+            old = {task.task_id for task in queue if task.dispatched_at < limit}
+            if not old or await self._first_in(provider, lane) == queue[0].task_id:
+                continue  # nothing older than the first can be missing in front of it
+            # Encoders tell what they made before their message goes.
+            gone = old - await self._all_in(provider, lane)
+            if gone and await self._is_packaged(lane):
+                lost |= gone
         if not lost:
             return
         given_up: list[TaskRow] = []
@@ -96,13 +108,34 @@ class Upkeep:
         for task in given_up:
             await self._books.fail_package(_failure(task))
 
-    async def _is_empty(self, provider: str, lane: str) -> bool:
-        for consumer in (work_consumer(provider, Lane(lane)), made_consumer(Lane(lane))):
-            jetstream = self._messaging.jetstream
-            info = await jetstream.consumer_info(consumer.stream, consumer.durable)
-            if info.num_pending or info.num_ack_pending:
-                return False
-        return True
+    async def _is_packaged(self, lane: str) -> bool:
+        """Tell whether all that encoders made on a lane is in its packages."""
+        made = made_consumer(Lane(lane))
+        info = await self._messaging.jetstream.consumer_info(made.stream, made.durable)
+        return not (info.num_pending or info.num_ack_pending)
+
+    async def _first_in(self, provider: str, lane: str) -> UUID | None:
+        """Return the task of the oldest message of a queue."""
+        async for task_id in self._tasks_in(provider, lane):
+            return task_id
+        return None
+
+    async def _all_in(self, provider: str, lane: str) -> set[UUID]:
+        return {task_id async for task_id in self._tasks_in(provider, lane)}
+
+    async def _tasks_in(self, provider: str, lane: str) -> AsyncIterator[UUID]:
+        """Yield the tasks of the messages of a queue, oldest first, those being worked on too."""
+        work, after = work_consumer(provider, Lane(lane)), 0
+        while True:
+            try:
+                message = await self._messaging.jetstream.get_msg(
+                    work.stream, seq=after + 1, subject=work.subject, next=True
+                )
+            except NotFoundError:
+                return
+            after = message.seq or 0
+            with suppress(ValidationError):  # no message of ours
+                yield EncodeChunk.model_validate_json(message.data or b"").task_id
 
 
 def _failure(task: TaskRow) -> SegmentFailed:

@@ -10,7 +10,7 @@ from reelay.common.commands import Lane
 from reelay.common.outbox import Transaction
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
-from reelay.packager.domain.chunks import Chunk, is_made, merge
+from reelay.packager.domain.chunks import Chunk, is_made, merge, whole
 from reelay.packager.domain.plan import Plan
 from reelay.packager.domain.tasks import encode_task
 
@@ -42,6 +42,11 @@ class Work:
         mine = [t for t in self.tasks if t.package_id == package_id and t.lane in chosen]
         stored = repository.stored_bits(self.packages[package_id])
         return merge(stored, map(repository.chunk_of, mine))
+
+    def waits(self, package_id: str) -> bool:
+        """Tell whether a package has segments that are neither stored nor under way."""
+        taken = self.taken(package_id)
+        return any(whole(r) & ~taken.get(r.name, 0) for r in self.plan(package_id).renditions)
 
     async def drop_spent(self) -> None:
         """Forget tasks dispatched while their package ended or others stored their segments.
