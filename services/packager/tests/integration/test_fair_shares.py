@@ -10,6 +10,8 @@ from reelay.common.events import SegmentFailed
 from reelay.common.streams import declare_consumer, work_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.domain.plan import Plan, make_plan
+from reelay.packager.domain.window import ladder_window
+from reelay.packager.handlers.repairing import Repairing
 from reelay.packager.handlers.upkeep import LOST_AFTER, Upkeep
 
 from ..unit.plans import VERSIONS, plan
@@ -81,6 +83,24 @@ async def test_owner_saves_up_no_turns_while_the_last_chunk_is_under_way(house: 
         queue += on(Lane.LADDER, await house.work())
     assert "a" * 5 not in served
     assert "b" * 5 not in served
+
+
+async def test_repair_fills_only_its_window_beside_others(house: House) -> None:
+    package_id, _ = await house.request("1" * 64, seconds=900)
+    await house.make_all()
+    keys = await house.stored(f"packages/{package_id}/")
+    damaged = [key.split("/", 2)[2] for key in keys if key.endswith(".m4s")]
+    repairing = Repairing(house.outbox, house.store, house.dispatcher)
+    assert await repairing.repair(package_id, damaged) == "encoding"
+    queue = on(Lane.LADDER, await house.work())
+    assert len(queue) == ladder_window(1)
+    other, _ = await house.request("2" * 64, owner="b", seconds=60)
+    before = 0
+    while queue[0].package_id != other:
+        await house.make(queue.pop(0))
+        before += 1
+        queue += on(Lane.LADDER, await house.work())
+    assert before <= ladder_window(1) + 1
 
 
 async def test_lost_work_is_found_behind_that_of_others(house: House) -> None:

@@ -144,6 +144,12 @@ async def objects(session: AsyncSession, package_id: str) -> Sequence[ObjectRow]
     return (await session.exec(statement.order_by(ObjectRow.path))).all()
 
 
+async def made_together(session: AsyncSession, package_id: str) -> dict[str, tuple[int, int]]:
+    """Return, by path, the first and last segment that one run of an encoder made with it."""
+    made = await objects(session, package_id)
+    return {o.path: (o.made_first, o.made_last) for o in made if o.made_first and o.made_last}
+
+
 async def tasks(session: AsyncSession, package_ids: Iterable[str] | None = None) -> list[TaskRow]:
     """Return the tasks under way, of some packages or of all."""
     statement = select(TaskRow).order_by(col(TaskRow.dispatched_at))

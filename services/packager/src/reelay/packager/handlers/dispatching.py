@@ -20,6 +20,7 @@ from reelay.packager.domain.demand import DemandBoard, Turns, Wanted
 from reelay.packager.domain.fairness import Contender, joining_time, next_in_turn
 from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Rendition
+from reelay.packager.domain.repair_chunks import repair_chunk
 from reelay.packager.domain.window import ahead_window, ladder_window, ondemand_window
 from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.opening import Openings
@@ -163,6 +164,11 @@ class Dispatcher:
         hungry = set(work.packages)
         taken: dict[str, dict[str, int]] = {}
         served: set[str] = set()
+        made = {
+            row.package_id: await repository.made_together(session, row.package_id)
+            for row in work.packages.values()
+            if row.root_digest
+        }
         while free > 0 and hungry:
             package_id = next_in_turn(_contenders(work, hungry, owners, packages)).package_id
             owner_id = work.packages[package_id].owner_id
@@ -170,7 +176,10 @@ class Dispatcher:
             plan = work.plan(package_id)
             alone = len(work.packages) == 1
             mine = taken.get(package_id) or work.taken(package_id)
-            chunk = ladder_chunk(plan, mine, focus or 1, encoders, alone=alone)
+            if package_id in made:  # it was complete, and is repaired
+                chunk = repair_chunk(plan, made[package_id], mine)
+            else:
+                chunk = ladder_chunk(plan, mine, focus or 1, encoders, alone=alone)
             if chunk is None:
                 hungry.remove(package_id)
                 continue

@@ -10,19 +10,16 @@ from collections.abc import Iterable, Sequence
 
 import structlog
 
-from reelay.common.commands import Lane
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters import references, repository
 from reelay.packager.adapters.tables import ObjectRow, PackageRow
-from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
 from reelay.packager.domain.plan import Plan
 from reelay.packager.handlers.dispatching import Dispatcher
 from reelay.packager.handlers.planning import planned
 from reelay.packager.handlers.promising import note_promises, promises, store_promises
 from reelay.packager.handlers.relisting import announced_objects
-from reelay.packager.handlers.work import publish_task
 
 RESTORED, ENCODING, REPLACED = "restored", "encoding", "replaced"
 SUPERSEDED = "This package was damaged and is replaced by another."
@@ -52,9 +49,8 @@ class Repairing:
                 await self._supersede(tx, row, plan)
                 return REPLACED
             await self._restore_promises(plan, damaged)
-            chunks = _chunks(plan, objects, damaged)
-            if chunks:
-                await self._encode_again(tx, row, plan, chunks, damaged)
+            if lost := _lost(plan, damaged):
+                await self._encode_again(tx, row, plan, lost, damaged)
                 return ENCODING
             await self._restore_index(package_id, objects.values())
         log.info("restored", package_id=package_id, objects=len(damaged))
@@ -86,13 +82,13 @@ class Repairing:
         tx: Transaction,
         row: PackageRow,
         plan: Plan,
-        chunks: dict[Chunk, int],
+        lost: dict[str, int],
         damaged: Sequence[str],
     ) -> None:
         """Take the package up again; encoders take no work for one that has an index."""
         bits = repository.stored_bits(row)
-        for chunk, missing in chunks.items():
-            bits[chunk.renditions[0]] &= ~missing
+        for name, missing in lost.items():
+            bits[name] &= ~missing
         row.stored = {name: f"{value:x}" for name, value in bits.items()}
         row.segments_stored = sum(value.bit_count() for value in bits.values())
         row.state = repository.PLANNED
@@ -100,12 +96,9 @@ class Repairing:
         for path in (*damaged, INDEX):
             if path not in promises(plan):
                 await self._store.delete(f"packages/{row.package_id}/{path}")
-        for chunk in chunks:
-            task = repository.new_task(row, chunk, await repository.now(tx.session))
-            tx.session.add(task)
-            await publish_task(tx, row, task)
         await self._dispatcher.admit(tx, row)
-        log.info("encoding again", package_id=row.package_id, chunks=len(chunks))
+        await self._dispatcher.dispatch(tx)
+        log.info("encoding again", package_id=row.package_id, renditions=len(lost))
 
     async def _supersede(self, tx: Transaction, row: PackageRow, plan: Plan) -> None:
         """Let the next edition take the place of a package, for all videos that need it."""
@@ -138,21 +131,17 @@ def _promises_hold(plan: Plan, objects: dict[str, ObjectRow], damaged: Sequence[
     )
 
 
-def _chunks(plan: Plan, objects: dict[str, ObjectRow], damaged: Sequence[str]) -> dict[Chunk, int]:
-    """Return the chunks to be made again, each with the bit set of its missing segments.
+def _lost(plan: Plan, damaged: Sequence[str]) -> dict[str, int]:
+    """Return the bit sets of the segments to be made again, by name of the rendition.
 
     A damaged init segment comes with the first segment of its rendition.
     """
-    chunks: dict[Chunk, int] = {}
+    gone, lost = frozenset(damaged), dict[str, int]()
     for rendition in plan.renditions:
         wanted = {n for n in range(1, len(rendition.spans) + 1)
-                  if rendition.segment_path(n) in damaged}  # fmt: skip
-        if rendition.init_path in damaged:
+                  if rendition.segment_path(n) in gone}  # fmt: skip
+        if rendition.init_path in gone:
             wanted.add(1)
-        for number in sorted(wanted):
-            made = objects.get(rendition.segment_path(number))
-            first = made.made_first if made and made.made_first else number
-            last = made.made_last if made and made.made_last else number
-            chunk = Chunk(Lane.LADDER, rendition.provider, (rendition.name,), first, last)
-            chunks[chunk] = chunks.get(chunk, 0) | 1 << (number - 1)
-    return chunks
+        if wanted:
+            lost[rendition.name] = sum(1 << (number - 1) for number in wanted)
+    return lost

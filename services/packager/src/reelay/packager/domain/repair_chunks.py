@@ -1,0 +1,24 @@
+"""How damaged segments of a package are cut: as they were when they were made."""
+
+from collections.abc import Mapping
+
+from reelay.common.commands import Lane
+from reelay.packager.domain.chunks import Chunk, whole
+from reelay.packager.domain.plan import Plan
+
+
+def repair_chunk(
+    plan: Plan, made: Mapping[str, tuple[int, int]], taken: Mapping[str, int]
+) -> Chunk | None:
+    """Return the chunk that once made the first segment that is missing; None when none is.
+
+    The same chunk gives the same bytes on an encoder like the first. `made` tells, by path, the
+    first and last segment that came with one; of others nothing is known but themselves.
+    """
+    for rendition in plan.renditions:
+        missing = whole(rendition) & ~taken.get(rendition.name, 0)
+        if missing:
+            number = (missing & -missing).bit_length()
+            first, last = made.get(rendition.segment_path(number), (number, number))
+            return Chunk(Lane.LADDER, rendition.provider, (rendition.name,), first, last)
+    return None
