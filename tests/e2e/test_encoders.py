@@ -135,15 +135,27 @@ def without_own_encoder(instance: Instance) -> Iterator[None]:
 
     It is killed, so that the broker forgets it, and its successor stopped before it has connected.
     """
-    [dead] = own_encoders(instance)
-    os.kill(dead, signal.SIGKILL)
-    wait_until(lambda: bool(own_encoders(instance) - {dead}), "the keeper starts another")
-    [stopped] = own_encoders(instance) - {dead}
-    os.kill(stopped, signal.SIGSTOP)
+    [stopped] = own_encoders(instance)
+    while is_connected(stopped):  # on a busy machine it may be before it is seen
+        dead = stopped
+        os.kill(dead, signal.SIGKILL)
+        wait_until(lambda: bool(own_encoders(instance) - {dead}), "the keeper starts another")  # noqa: B023 (called in this turn)
+        [stopped] = own_encoders(instance) - {dead}
+        os.kill(stopped, signal.SIGSTOP)
     try:
         yield
     finally:
         os.kill(stopped, signal.SIGCONT)
+
+
+def is_connected(pid: int) -> bool:
+    """Tell whether a process has a TCP connection (proc(5), /proc/pid/net/tcp, field inode)."""
+    links = []
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with suppress(FileNotFoundError):  # closed meanwhile
+            links.append(str(path.readlink()))
+    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
+    return any(f"socket:[{line.split()[9]}]" in links for line in lines)
 
 
 def own_encoders(instance: Instance) -> set[int]:

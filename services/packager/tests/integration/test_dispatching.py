@@ -43,9 +43,12 @@ async def ten_more(house: House) -> None:
 async def test_more_encoders_widen_the_window_at_once(house: House) -> None:
     await house.add("a", seconds=1200)
     await house.work()
+    assert not house.dispatcher.encoders_changed
     await ten_more(house)
+    assert house.dispatcher.encoders_changed
     async with house.outbox.transaction() as tx:
         await house.dispatcher.dispatch(tx)
+    assert not house.dispatcher.encoders_changed
     assert len(on(Lane.LADDER, await house.work())) == 15 - 2
 
 

@@ -1,7 +1,7 @@
 """Fills the encoders: decides, under one lock, which chunks become work next.
 
 What is stored and what is under way is in PostgreSQL, so any replica may decide at any time, and
-the upkeep makes up within a second for a decision that a killed one did not take. What viewers
+the upkeep makes up within seconds for a decision that a killed one did not take. What viewers
 wait for is soft state that every replica hears and that repeats itself.
 """
 
@@ -35,6 +35,7 @@ class Dispatcher:
         self._board = board
         self.under_way: set[str] = set()
         """Packages that had work to do when last looked at; demand for others costs nothing."""
+        self._encoders = 0
         self._openings = Openings(census)
 
     async def begin(self, tx: Transaction, row: PackageRow) -> bool:
@@ -54,8 +55,14 @@ class Dispatcher:
         """Tell whether a demanded segment comes with an opening that this replica just began."""
         return self._openings.contains(wanted)
 
+    @property
+    def encoders_changed(self) -> bool:
+        """Whether there are more or fewer encoders than when this replica dispatched last."""
+        return self._census.count() != self._encoders
+
     async def dispatch(self, tx: Transaction) -> None:
         """Announce openings, what viewers wait for, and the ladder, each up to its window."""
+        self._encoders = self._census.count()
         now = await repository.take_dispatch_lock(tx.session)
         # Tasks are read before packages: a segment stored in between then counts as both, never
         # as neither.

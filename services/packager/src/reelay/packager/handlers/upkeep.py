@@ -25,7 +25,8 @@ from reelay.packager.handlers.bookkeeping import Bookkeeping
 from reelay.packager.handlers.dispatching import Dispatcher
 
 TICK_S = 1.0
-TICKS_A_SEARCH = 5
+TICKS_A_LOOK = 5
+"""A look costs 10 ms and more, and what it finds is rare."""
 MOST_ATTEMPTS = 5
 LOST_AFTER = timedelta(seconds=20)
 
@@ -53,9 +54,11 @@ class Upkeep:
         """Look after packages for ever."""
         for number in itertools.count(1):
             await asyncio.sleep(TICK_S)
+            due = number % TICKS_A_LOOK == 0
             try:
-                await self.tick()
-                if number % TICKS_A_SEARCH == 0:
+                if due or self._dispatcher.encoders_changed:
+                    await self.tick()
+                if due:
                     await self.find_lost()
             except (ReelayError, NatsError, OSError) as error:
                 log.warning("upkeep waits", error=repr(error)[:300])
