@@ -57,12 +57,16 @@ class Dispatcher:
 
     @property
     def encoders_changed(self) -> bool:
-        """Whether there are more or fewer encoders than when this replica dispatched last."""
+        """Whether there are more or fewer encoders than `note_encoders` noted."""
         return self._census.count() != self._encoders
+
+    def note_encoders(self) -> None:
+        """Note that the encoders that are alive have what there is to do."""
+        self._encoders = self._census.count()
 
     async def dispatch(self, tx: Transaction) -> None:
         """Announce openings, what viewers wait for, and the ladder, each up to its window."""
-        self._encoders = self._census.count()
+        self.note_encoders()
         now = await repository.take_dispatch_lock(tx.session)
         # Tasks are read before packages: a segment stored in between then counts as both, never
         # as neither.

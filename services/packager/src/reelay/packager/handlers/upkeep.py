@@ -68,6 +68,7 @@ class Upkeep:
         async with self._outbox.transaction() as tx:
             packages = await repository.unfinished(tx.session)
             if not packages:
+                self._dispatcher.note_encoders()
                 return
             await self._dispatcher.dispatch(tx)
         for row in packages:
