@@ -12,7 +12,7 @@ from reelay.content_api.domain.ports import Arriving
 from reelay.content_api.domain.ranges import ByteRange
 from reelay.content_api.entrypoints.protocol import Fields, HTTPProtocol, ProtocolClosed, Transport
 
-MAX_STREAMED_BYTES = 32 * 1024**2
+MAX_STREAMED_BYTES = 28 * 1024**2
 """What answers under way may hold, however slowly they are read."""
 SHARE = 4
 """One of them may have this part of it at most."""
