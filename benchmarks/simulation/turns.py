@@ -1,7 +1,7 @@
 """The packager's choice of the next ladder chunk, kept in heaps so that a day is simulated soon.
 
-The order is that of `reelay.packager.domain.fairness.in_turn`, which sorts all packages for each
-decision; a test holds the two against each other.
+The order is that of `reelay.packager.domain.fairness.next_in_turn`, which looks at all packages for
+each decision; a test holds the two against each other.
 """
 
 import heapq

@@ -36,7 +36,7 @@ class Renamed:
         return self.size_bytes
 
     async def whole(self) -> StoredFile:
-        raise NotImplementedError
+        return StoredFile(self.path, self.size_bytes)
 
     def _rename(self) -> None:
         Path(self.path).rename(f"{self.path}-no-more") if not self.renamed.is_set() else None

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelay.packager.domain.fairness import Contender, in_turn, joining_time
+from reelay.packager.domain.fairness import Contender, joining_time, next_in_turn
 
 
 def serve(films: dict[str, int], chunks: int, cost: float = 1.0) -> Counter[str]:
@@ -15,7 +15,7 @@ def serve(films: dict[str, int], chunks: int, cost: float = 1.0) -> Counter[str]
     got: Counter[str] = Counter()
     for _ in range(chunks):
         contenders = [Contender(p, p[0], 0.0, packages[p], owners[p[0]]) for p in packages]
-        chosen = in_turn(contenders)[0]
+        chosen = next_in_turn(contenders)
         owners[chosen.owner_id] += cost
         packages[chosen.package_id] += cost
         got[chosen.owner_id] += 1
@@ -35,7 +35,7 @@ def test_no_owner_is_ahead_by_more_than_one_chunk(a: int, b: int, chunks: int) -
 def test_older_package_goes_first_among_equals() -> None:
     young = Contender("young", "o", 2.0, 0.0, 0.0)
     old = Contender("old", "o", 1.0, 0.0, 0.0)
-    assert in_turn([young, old]) == [old, young]
+    assert next_in_turn([young, old]) == old
 
 
 def test_nobody_saves_up_turns_while_away() -> None:

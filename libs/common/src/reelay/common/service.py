@@ -11,6 +11,8 @@ import uvloop
 from reelay.common.settings import ServiceSettings
 from reelay.common.telemetry import configure_logging, configure_tracing
 
+CANCEL_AGAIN_S = 1.0
+
 log = structlog.get_logger()
 
 
@@ -50,5 +52,9 @@ async def background(*endless: Coroutine[Any, Any, None]) -> AsyncIterator[None]
     finally:
         for task in tasks:
             task.remove_done_callback(on_done)
-            task.cancel()
+        left = set(tasks)
+        while left:  # asyncio.wait_for may lose a cancellation before Python 3.12 (gh-86296)
+            for task in left:
+                task.cancel()
+            _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
         await asyncio.gather(*tasks, return_exceptions=True)

@@ -20,18 +20,9 @@ class Contender:
     owner_time: float
 
 
-def in_turn(contenders: Iterable[Contender]) -> list[Contender]:
-    """Return the contenders, the one to be served next first; the older one of equals."""
-    return sorted(contenders, key=_turn)
-
-
 def next_in_turn(contenders: Iterable[Contender]) -> Contender:
-    """Return the one to be served next."""
-    return min(contenders, key=_turn)
-
-
-def _turn(contender: Contender) -> tuple[float, float, float]:
-    return contender.owner_time, contender.package_time, contender.created_at_s
+    """Return the contender to be served next; the older one of equals."""
+    return min(contenders, key=lambda c: (c.owner_time, c.package_time, c.created_at_s))
 
 
 def joining_time(own: float | None, present_round: float) -> float:

@@ -175,11 +175,6 @@ class Dispatcher:
         hungry = set(work.packages)
         taken: dict[str, dict[str, int]] = {}
         served: set[str] = set()
-        made = {
-            row.package_id: await repository.made_together(session, row.package_id)
-            for row in work.packages.values()
-            if row.root_digest
-        }
         while free > 0 and hungry:
             package_id = next_in_turn(_contenders(work, hungry, owners, packages)).package_id
             owner_id = work.packages[package_id].owner_id
@@ -187,8 +182,9 @@ class Dispatcher:
             plan = work.plan(package_id)
             alone = len(work.packages) == 1
             mine = taken.get(package_id) or work.taken(package_id)
-            if package_id in made:  # it was complete, and is repaired
-                chunk = repair_chunk(plan, made[package_id], mine)
+            if work.packages[package_id].root_digest:  # it was complete, and is repaired
+                made = await repository.made_together(session, package_id)
+                chunk = repair_chunk(plan, made, mine)
             else:
                 chunk = ladder_chunk(plan, mine, focus or 1, encoders, alone=alone)
             if chunk is None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 from hmac import compare_digest
 
-from reelay.common import identity
+from reelay.common import identity, storage
 from reelay.common.identity import PART_SIZE_BYTES
 from reelay.common.storage.port import (
     Bytes,
@@ -110,20 +110,18 @@ class Completion:
             await self.tidying.tidy(ended)
         return done
 
-    async def _replace_others(self, key: str, data: Bytes, digest: bytes) -> None:
+    async def _replace_others(self, key: str, data: Bytes, sha256: bytes) -> None:
         """Replace what a request that crashed, or lost its hold, left of a file of one part.
 
         That one cannot finish the upload any more, but may still be storing.
         """
-        while not await self._holds(key, digest):
+        while not await self._holds(key, sha256):
             await self.store.delete(key)
             await self.store.put(key, data)
 
-    async def _holds(self, key: str, digest: bytes) -> bool:
-        found = hashlib.sha256()
+    async def _holds(self, key: str, sha256: bytes) -> bool:
         try:
-            async for block in self.store.read(key):
-                found.update(block)
+            _, found = await storage.digest(self.store, key)
         except ObjectMissingError:
             return False
-        return compare_digest(found.digest(), digest)
+        return found == sha256.hex()
