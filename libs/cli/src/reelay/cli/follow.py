@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator
 from reelay.cli.api import Api, Video, pause
 from reelay.cli.errors import ServerRefusedError, ServerUnreachableError
 from reelay.cli.tus import PASSING, Patience
+from reelay.common.tasks import end
 
 LOOK_AT_LEAST_EVERY_S = 5.0
 LOOK_AT_MOST_EVERY_S = 0.15
@@ -43,9 +44,7 @@ async def follow(api: Api, video_id: str, patience: Patience) -> AsyncGenerator[
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(news.wait(), LOOK_AT_LEAST_EVERY_S)
     finally:
-        listening.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await listening
+        await end(listening)
 
 
 async def _listen(api: Api, video_id: str, news: asyncio.Event, patience: Patience) -> None:

@@ -23,6 +23,7 @@ from reelay.cli.watch_screen import Display, Lines, Screen, attended
 from reelay.cli.watch_sources import listen, read_completion, read_package
 from reelay.cli.watch_state import WatchState
 from reelay.common.message import Message
+from reelay.common.tasks import end
 from reelay.standalone.settings import Settings
 
 PACKAGE_ID = re.compile(r"[0-9a-f]{64}")
@@ -122,9 +123,7 @@ class Watcher:
                 await _either(self.news, listening, REDRAW_AT_LEAST_EVERY_S)
                 self.news.clear()
         finally:
-            listening.cancel()
-            with contextlib.suppress(asyncio.CancelledError, CommandError):
-                await listening
+            await end(listening)
 
     def _draw(self, state: WatchState) -> bool:
         """Show the map, and tell whether it is final; raises VideoFailedError."""

@@ -20,6 +20,7 @@ from reelay.common.commands import DeadLetter
 from reelay.common.errors import OutageError, PermanentError, TransientError
 from reelay.common.storage.port import StoreUnavailableError
 from reelay.common.streams import Consumer
+from reelay.common.tasks import end
 
 if TYPE_CHECKING:
     from faststream._internal.context.repository import ContextRepo
@@ -219,6 +220,4 @@ async def _heartbeat(raw: Msg, consumer: Consumer) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await end(task)

@@ -9,9 +9,8 @@ import structlog
 import uvloop
 
 from reelay.common.settings import ServiceSettings
+from reelay.common.tasks import end
 from reelay.common.telemetry import configure_logging, configure_tracing
-
-CANCEL_AGAIN_S = 1.0
 
 log = structlog.get_logger()
 
@@ -52,9 +51,4 @@ async def background(*endless: Coroutine[Any, Any, None]) -> AsyncIterator[None]
     finally:
         for task in tasks:
             task.remove_done_callback(on_done)
-        left = set(tasks)
-        while left:  # asyncio.wait_for may lose a cancellation before Python 3.12 (gh-86296)
-            for task in left:
-                task.cancel()
-            _, left = await asyncio.wait(left, timeout=CANCEL_AGAIN_S)
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end(*tasks)

@@ -9,6 +9,7 @@ from asyncio.subprocess import Process
 
 from reelay.common import child as launcher
 from reelay.common.errors import PermanentError
+from reelay.common.tasks import end
 from reelay.standalone import leftovers
 from reelay.standalone.children import Child
 from reelay.standalone.console import Console
@@ -116,9 +117,7 @@ class Keeper:
                 await self._end_what_it_started(process.pid)
                 await asyncio.wait(work[:1], timeout=DRAIN_S)
             finally:
-                for task in work:
-                    task.cancel()
-                await asyncio.gather(*work, return_exceptions=True)
+                await end(*work)
                 self._process = None
                 self._ended.set()
         return status

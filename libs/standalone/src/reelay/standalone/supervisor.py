@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from reelay.common.tasks import end
 from reelay.standalone import leftovers, readiness
 from reelay.standalone.children import Child, Tier
 from reelay.standalone.console import Console
@@ -49,9 +50,7 @@ class Supervisor:
             close_gateway()
             herald.cancel()
             await self._stop_all()
-            for task in work:
-                task.cancel()
-            await asyncio.gather(herald, *work, return_exceptions=True)
+            await end(herald, *work)
             for keeper in self._keepers.values():
                 await keeper.end_leftovers()
             server.close()

@@ -15,6 +15,7 @@ from typing import TypeVar
 import structlog
 
 from reelay.common.storage import StoreUnavailableError
+from reelay.common.tasks import end
 from reelay.content_api.adapters.growing import gathered, readable
 from reelay.content_api.adapters.pipes import FileThreads, Pipe
 from reelay.content_api.domain.assembled import Assembled
@@ -122,10 +123,7 @@ class DownloadFeeds:
                     # Asked for again: what was there long ago may have been dropped since.
                     yield await self._counted(source.open(item.part)), item.bytes
         finally:
-            tasks = [task for _, task in fetched if task is not None]
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            await end(*(task for _, task in fetched if task is not None))
 
     async def _counted(self, waiting: Awaitable[T]) -> T:
         """Wait for the store; whoever waits long takes one of the threads, or is sent away."""

@@ -14,6 +14,7 @@ import structlog
 
 from reelay.common.metrics import CACHE_FETCHES
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
+from reelay.common.tasks import end
 from reelay.content_api.adapters.cache_folder import CacheFolder, Kept, remove, undamaged
 from reelay.content_api.adapters.copies import Copies, Copy
 from reelay.content_api.adapters.filling import DamagedObjectError, Filling
@@ -90,10 +91,7 @@ class ObjectCache:
 
     async def close(self) -> None:
         """End all fetches; what is complete stays for the next process."""
-        running = [*self._looking.values(), *self._fetches]
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end(*self._looking.values(), *self._fetches)
 
     async def _look(self, key: str) -> Found | None:
         """Find an object of which there is, or was, a file here."""

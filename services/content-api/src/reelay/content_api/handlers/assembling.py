@@ -7,6 +7,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
 
+from reelay.common.tasks import end
 from reelay.content_api.domain.assembled import Assembled, Derived, Package
 from reelay.content_api.domain.fragments import Fragment, head_bytes, read_fragment
 from reelay.content_api.domain.layout import Layout, objects
@@ -103,6 +104,4 @@ async def _in_order(
         while running:
             yield await running.popleft()
     finally:
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+        await end(*running)

@@ -12,6 +12,7 @@ import structlog
 from reelay.common.commands import EncodeChunk
 from reelay.common.errors import TransientError
 from reelay.common.source_input import SourceInput, nothing_can_fail
+from reelay.common.tasks import end
 from reelay.encoder.adapters.lane_gate import LaneGate, Seat
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.adapters.process import FFmpegProcess, Limits, running
@@ -179,9 +180,7 @@ async def _segments(
                     task.result()
         pumping.result()
     finally:
-        for task in (pumping, watching):
-            task.cancel()
-        await asyncio.gather(pumping, watching, return_exceptions=True)
+        await end(pumping, watching)
 
 
 async def _with_warnings(

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reelay.common.tasks import end
 from reelay.encoder.adapters.launcher import restrained
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.domain.errors import FFmpegHungError
@@ -77,9 +78,7 @@ class FFmpegProcess:
                 watching.result()
             return await ending
         finally:
-            for task in (ending, watching):
-                task.cancel()
-            await asyncio.gather(ending, watching, return_exceptions=True)
+            await end(ending, watching)
 
     async def watch(self) -> None:
         """Raise FFmpegHungError when a limit of time is reached; never returns."""
@@ -99,9 +98,7 @@ class FFmpegProcess:
         """Kill what is left of it and wait for its end."""
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)
-        self._reading_log.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._reading_log
+        await end(self._reading_log)
         await self._process.wait()
 
     async def _ended(self) -> int:

@@ -10,6 +10,7 @@ from uuid import UUID
 import structlog
 
 from reelay.common.errors import PermanentError, ReelayError, TransientError
+from reelay.common.tasks import end
 from reelay.upload.domain.errors import (
     NotMediaError,
     OffsetMismatchError,
@@ -92,9 +93,7 @@ class ImportQueue:
         self.stop()
         if self._running:
             await asyncio.wait(self._running.values(), timeout=STOP_PATIENCE_S)
-        for task in list(self._running.values()):
-            task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await end(*self._running.values())
 
     async def _begin_some(self) -> None:
         room = self.at_a_time - len(self._running)
@@ -183,8 +182,7 @@ class ImportQueue:
         try:
             yield
         finally:
-            renewing.cancel()
-            await asyncio.gather(renewing, return_exceptions=True)
+            await end(renewing)
 
     def _forget(self, upload_id: UUID, task: asyncio.Task[None]) -> None:
         del self._running[upload_id]

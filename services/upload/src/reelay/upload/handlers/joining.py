@@ -10,6 +10,7 @@ import structlog
 
 from reelay.common.errors import TransientError
 from reelay.common.storage.port import ObjectMissingError, ObjectStore, StoreFullError
+from reelay.common.tasks import end
 from reelay.upload.domain.errors import UploadLockedError
 from reelay.upload.domain.hold import Hold
 from reelay.upload.domain.ports import Holding, Uploads
@@ -57,9 +58,7 @@ class Joining:
 
     async def close(self) -> None:
         """Stop; what is stored so far is where it goes on."""
-        for task in list(self._running.values()):
-            task.cancel()
-        await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await end(*self._running.values())
 
     async def _join(self, final_id: UUID) -> None:
         """Try until it is done, withdrawn, or somebody else does it."""
