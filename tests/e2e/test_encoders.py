@@ -200,7 +200,7 @@ def test_encoders_that_join_and_leave_in_the_middle_share_a_film(
     with further_encoder(own_instance, joined), further_encoder(own_instance, left) as leaving:
         wait_until(lambda: "chunk begins" in left.read_text(), "the second has work", 60)
         leaving.kill()
-        wait_until(lambda: "chunk done" in joined.read_text(), "the third does work", 60)
+        wait_until(lambda: "chunk done" in joined.read_text(), "the third does work", RECOVERY_S)
         wait_until(
             lambda: state(own_instance, playable["video_id"]) in ("ready", "failed"),
             "the film is ready",

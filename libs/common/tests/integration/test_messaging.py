@@ -9,7 +9,7 @@ import pytest
 from reelay.common.commands import DeadLetter, SegmentDemanded
 from reelay.common.errors import OutageError, PermanentError, TransientError
 from reelay.common.events import AssetUploaded
-from reelay.common.messaging import Messaging
+from reelay.common.messaging import PULL_TIMEOUT_S, Messaging
 from reelay.common.streams import Consumer
 from reelay.common.testing.servers import Program
 
@@ -66,6 +66,16 @@ async def settled(messaging: Messaging) -> None:
         while True:
             info = await messaging.jetstream.consumer_info("EVENTS", "test-handler")
             if not info.num_pending and not info.num_ack_pending:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def waited_for(messaging: Messaging) -> None:
+    """Wait until a request for the next message lies on the server."""
+    async with asyncio.timeout(20):
+        while True:
+            info = await messaging.jetstream.consumer_info("EVENTS", "test-handler")
+            if info.num_waiting:
                 return
             await asyncio.sleep(0.02)
 
@@ -155,6 +165,7 @@ async def test_consumption_goes_on_after_the_server_restarts(
     await messaging.start()
     await messaging.publish(uploaded())
     await seen.until(1)
+    await waited_for(messaging)
     nats.stop(how)
     nats.start()
     async with asyncio.timeout(20):
@@ -164,7 +175,8 @@ async def test_consumption_goes_on_after_the_server_restarts(
                 break
             except TransientError:
                 await asyncio.sleep(0.1)
-    await seen.until(2)
+    # Long before the request that the server had would have ended by itself.
+    await seen.until(2, deadline_s=PULL_TIMEOUT_S / 2)
 
 
 async def test_plain_message_is_seen_by_one_of_a_queue(messaging: Messaging) -> None:

@@ -25,6 +25,14 @@ CHILDREN = [service.name for service in SERVICES] + ["nats", "postgres", "caddy"
 ROOT = Path(__file__).parents[4]
 WITHOUT_USER_NAMESPACES = ("setpriv", "--bounding-set=-setfcap", "--")
 """Runs a program as a root that Linux, since 5.12, lets make no user namespace that root is in."""
+NOBODY = ("setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--")
+
+
+@pytest.fixture
+def open_checkout() -> None:
+    """Skip where the checkout lies in a folder that only root may enter."""
+    if subprocess.run([*NOBODY, "test", "-r", __file__], check=False).returncode:
+        pytest.skip("an ordinary user may not read this checkout")
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -182,13 +190,13 @@ def test_status_is_read_from_outside(up: Any) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="the other tests already run as an ordinary user")
+@pytest.mark.usefixtures("open_checkout")
 def test_an_ordinary_user_runs_it(make_up: Callable[..., Any]) -> None:
     python = Path("/usr/bin/python3")
     version = f"import sys; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     if not python.exists() or subprocess.run([python, "-c", version], check=False).returncode:
         pytest.skip("no interpreter of this version that everybody may run")
-    setpriv = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "--"]
-    up = make_up(command=[*setpriv, str(python)])
+    up = make_up(command=[*NOBODY, str(python)])
     folder = Path(tempfile.mkdtemp())
     os.chown(folder, 65534, 65534)
     up.data = folder / "data"
@@ -207,6 +215,7 @@ def test_an_ordinary_user_runs_it(make_up: Callable[..., Any]) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="about root")
+@pytest.mark.usefixtures("open_checkout")
 def test_root_without_user_namespaces_runs_postgres_as_an_ordinary_user(
     make_up: Callable[..., Any],
 ) -> None:

@@ -24,7 +24,12 @@ from reelay.common.events import Event
 from reelay.common.message import Message
 from reelay.common.streams import Consumer, declare_consumer, declare_streams
 
-PULL_TIMEOUT_S = 5.0
+PULL_TIMEOUT_S = 20.0
+"""How long a request for a message lies on the server. Making them anew is most of what a system
+costs that has nothing to do; but nats-py overhears when a cluster drops them with their leader."""
+GONE = {"Status": "503"}
+"""Header of what a client gets whose request nobody has: nats-py ends its waiting for nothing else.
+"""
 PUBLISH_TIMEOUT_S = 5.0
 STOP_TIMEOUT_S = 1.0
 """How long a handler may go on after a stop; then its message is given back."""
@@ -54,6 +59,7 @@ class Messaging:
             connect_timeout=5,
             ping_interval=10,
             max_outstanding_pings=2,
+            reconnected_cb=self._ask_again,
             middlewares=[
                 NatsTelemetryMiddleware(),
                 self._deliveries,
@@ -139,6 +145,16 @@ class Messaging:
     def jetstream(self) -> JetStreamContext:
         """The JetStream interface of the connection."""
         return self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
+
+    async def _ask_again(self) -> None:
+        """End all requests for messages, so that new ones are made: a lost server took them along.
+
+        Nobody tells nats-py, which would wait until they end by themselves.
+        """
+        for subscriber in self.broker.subscribers:
+            pull = getattr(subscriber, "subscription", None)
+            if isinstance(pull, JetStreamContext.PullSubscription):
+                await self.client.publish(pull._deliver, headers=GONE)
 
     async def _publish(self, envelope: Envelope) -> None:
         try:

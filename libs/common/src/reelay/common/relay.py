@@ -25,7 +25,7 @@ from reelay.common.messaging_tables import OUTBOX
 
 RELAY_LOCK = 0x6F7574626F78  # 'outbox'
 BATCH = 200
-POLL_S = 2.0
+POLL_S = 5.0
 TIDY_S = 0.25
 """Published rows are removed after so long a silence."""
 LAST_TIDY_S = 1.0

@@ -13,7 +13,7 @@ from nats.js.api import (
     StorageType,
     StreamConfig,
 )
-from nats.js.errors import BadRequestError
+from nats.js.errors import BadRequestError, ServerError
 
 from reelay.common.commands import Lane
 
@@ -60,6 +60,11 @@ STREAMS = (EVENTS, WORK, DEADLETTERS, ACCESS)
 
 MOST_ENCODERS = 100_000
 """Each holds its message as long as it works on the chunk."""
+MOST_REPLICAS = 512
+"""Of anything else. Each has a request for a message on the server; one too many is refused at
+once, and so made again at once, for ever."""
+CONSUMER_NOT_CREATED = 10012
+"""JSConsumerCreateErrF of nats-server."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ class Consumer:
             max_deliver=-1,
             deliver_policy=DeliverPolicy.ALL,
             max_ack_pending=max(self.unacknowledged, 4 * self.batch),
+            max_waiting=max(self.unacknowledged, MOST_REPLICAS),
         )
 
 
@@ -131,4 +137,13 @@ async def declare_streams(js: JetStreamContext) -> None:
 
 async def declare_consumer(js: JetStreamContext, consumer: Consumer) -> None:
     """Create a durable consumer, or bring an existing one to the declared settings."""
-    await js.add_consumer(consumer.stream, config=consumer.config())
+    config = consumer.config()
+    try:
+        await js.add_consumer(consumer.stream, config=config)
+    except ServerError as error:
+        if error.err_code != CONSUMER_NOT_CREATED:
+            raise
+        # How many requests may wait is decided once.
+        made = await js.consumer_info(consumer.stream, consumer.durable)
+        config.max_waiting = made.config.max_waiting
+        await js.add_consumer(consumer.stream, config=config)

@@ -16,7 +16,7 @@ from reelay.common.errors import OutageError
 from reelay.common.tokens import Identity
 
 BATCH = 500
-POLL_S = 2.0
+POLL_S = 5.0
 PRUNE_S = 60.0
 MAX_PENDING = 256
 """Most videos whose changes wait for one client; beyond it the client is read to from the table."""

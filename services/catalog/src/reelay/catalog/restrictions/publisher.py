@@ -100,6 +100,8 @@ class AccessPublisher:
         It was lost, or set back to what the broker had on its disk, or we have just begun.
         """
         now = await stream.standing(self._messaging)
+        if now == self._complete:
+            return
         whole = now.continues(self._complete)
         if not (whole and await stream.is_complete(self._messaging, now.made_at)):
             await self._tell_all(Way.STREAM, self._ledger.everything(), again=True)

@@ -63,6 +63,7 @@ class Standing:
 
     made_at: datetime
     last_sequence: int
+    messages: int
     connections: int
     """How often the broker was found again: one that died may have forgotten what it had."""
 
@@ -88,7 +89,7 @@ async def standing(messaging: Messaging) -> Standing:
         info = await messaging.jetstream.stream_info(STREAM)
     if info.created is None:
         raise BrokerUnavailableError("The broker does not say when the stream was made")
-    return Standing(info.created, info.state.last_seq, connections)
+    return Standing(info.created, info.state.last_seq, info.state.messages, connections)
 
 
 async def is_complete(messaging: Messaging, made: datetime) -> bool:

@@ -1,0 +1,63 @@
+"""Requests for messages that lie on the server until there is one."""
+
+import asyncio
+import json
+
+import pytest
+from nats.aio.msg import Msg
+from nats.js.api import ConsumerConfig
+
+from reelay.common.commands import Lane
+from reelay.common.messaging import Messaging
+from reelay.common.streams import Consumer, declare_consumer, fact_consumer, work_consumer
+
+pytestmark = pytest.mark.integration
+
+ENCODERS = 1000
+
+
+async def until_waiting(messaging: Messaging, consumer: Consumer, requests: int) -> None:
+    async with asyncio.timeout(20):
+        while True:
+            info = await messaging.jetstream.consumer_info(consumer.stream, consumer.durable)
+            if info.num_waiting == requests:
+                return
+            await asyncio.sleep(0.02)
+
+
+async def test_every_one_of_a_thousand_encoders_waits_for_work(messaging: Messaging) -> None:
+    await messaging.start()
+    work = work_consumer("software", Lane.LADDER)
+    await declare_consumer(messaging.jetstream, work)
+    answers: list[Msg] = []
+
+    async def hear(answer: Msg) -> None:
+        answers.append(answer)
+
+    await messaging.client.subscribe("answers.*", cb=hear)
+    ask = f"$JS.API.CONSUMER.MSG.NEXT.{work.stream}.{work.durable}"
+    request = json.dumps({"batch": 1, "expires": 60_000_000_000}).encode()
+    for number in range(ENCODERS):
+        await messaging.client.publish(ask, request, reply=f"answers.{number}")
+    await until_waiting(messaging, work, ENCODERS)
+    await messaging.jetstream.publish(work.subject, b"{}")
+    await until_waiting(messaging, work, ENCODERS - 1)
+    assert [answer.data for answer in answers] == [b"{}"]
+
+
+async def test_consumer_that_lets_fewer_wait_is_kept_as_it_is(messaging: Messaging) -> None:
+    await messaging.start()
+    work = work_consumer("software", Lane.LADDER)
+    older = ConsumerConfig(**{**vars(work.config()), "max_waiting": 20, "max_ack_pending": 5})
+    await messaging.jetstream.add_consumer(work.stream, config=older)
+    await declare_consumer(messaging.jetstream, work)
+    made = (await messaging.jetstream.consumer_info(work.stream, work.durable)).config
+    assert (made.max_waiting, made.max_ack_pending) == (20, work.unacknowledged)
+
+
+async def test_requests_of_fact_consumers_are_bounded(messaging: Messaging) -> None:
+    await messaging.start()
+    fact = fact_consumer("catalog", "note-ready", "events.x")
+    await declare_consumer(messaging.jetstream, fact)
+    info = await messaging.jetstream.consumer_info(fact.stream, fact.durable)
+    assert info.config.max_waiting == 512
