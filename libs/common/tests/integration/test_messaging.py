@@ -1,7 +1,9 @@
 """Delivery over a real NATS server: nothing is lost, nothing hangs in a loop."""
 
 import asyncio
+import shutil
 import signal
+from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
@@ -11,7 +13,7 @@ from reelay.common.errors import OutageError, PermanentError, TransientError
 from reelay.common.events import AssetUploaded
 from reelay.common.messaging import PULL_TIMEOUT_S, Messaging
 from reelay.common.streams import Consumer
-from reelay.common.testing.servers import Program
+from reelay.common.testing.servers import BACKEND, Program
 
 pytestmark = pytest.mark.integration
 
@@ -176,6 +178,29 @@ async def test_consumption_goes_on_after_the_server_restarts(
             except TransientError:
                 await asyncio.sleep(0.1)
     # Long before the request that the server had would have ended by itself.
+    await seen.until(2, deadline_s=PULL_TIMEOUT_S / 2)
+
+
+@pytest.mark.skipif(BACKEND == "containers", reason="the streams lie in the container")
+async def test_consumption_goes_on_after_the_server_lost_its_streams(
+    messaging: Messaging, nats: Program, tmp_path: Path
+) -> None:
+    seen = Seen()
+    messaging.on(consumer(), seen.handle)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    await seen.until(1)
+    await waited_for(messaging)
+    nats.kill()
+    shutil.rmtree(tmp_path / "nats")
+    nats.start()
+    async with asyncio.timeout(20):
+        while True:
+            try:
+                await messaging.publish(uploaded())
+                break
+            except TransientError:
+                await asyncio.sleep(0.1)
     await seen.until(2, deadline_s=PULL_TIMEOUT_S / 2)
 
 

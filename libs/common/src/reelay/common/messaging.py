@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import nats.errors
+import structlog
 from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, PullSub
 from faststream.nats.opentelemetry import NatsTelemetryMiddleware
@@ -23,6 +24,7 @@ from reelay.common.errors import OutageError
 from reelay.common.events import Event
 from reelay.common.message import Message
 from reelay.common.streams import Consumer, declare_consumer, declare_streams
+from reelay.common.tasks import end
 
 PULL_TIMEOUT_S = 20.0
 """How long a request for a message lies on the server. Making them anew is most of what a system
@@ -31,8 +33,11 @@ GONE = {"Status": "503"}
 """Header of what a client gets whose request nobody has: nats-py ends its waiting for nothing else.
 """
 PUBLISH_TIMEOUT_S = 5.0
+RETRY_S = 0.5
 STOP_TIMEOUT_S = 1.0
 """How long a handler may go on after a stop; then its message is given back."""
+
+log = structlog.get_logger()
 
 M = TypeVar("M", bound=Message)
 Handler = Callable[[M], Awaitable[None]]
@@ -49,6 +54,7 @@ class Messaging:
         self.service = service
         self._routes: dict[str, Route] = {}
         self._deliveries = DeliveryMiddleware(self._routes, self._publish)
+        self._restoring: asyncio.Task[None] | None = None
         self.broker = NatsBroker(
             url,
             name=f"reelay-{service}",
@@ -59,7 +65,7 @@ class Messaging:
             connect_timeout=5,
             ping_interval=10,
             max_outstanding_pings=2,
-            reconnected_cb=self._ask_again,
+            reconnected_cb=self._on_reconnected,
             middlewares=[
                 NatsTelemetryMiddleware(),
                 self._deliveries,
@@ -97,13 +103,13 @@ class Messaging:
     async def start(self) -> None:
         """Connect, declare streams and consumers, and begin to consume."""
         await self.broker.connect()
-        await declare_streams(self.jetstream)
-        for route in self._routes.values():
-            await declare_consumer(self.jetstream, route.consumer)
+        await self._declare()
         await self.broker.start()
 
     async def stop(self) -> None:
         """Stop consuming; a message in hand is given back."""
+        if self._restoring is not None:
+            await end(self._restoring)
         # Without a server there is nothing to drain to; what is pending ends with the process.
         with contextlib.suppress(nats.errors.ConnectionReconnectingError):
             await asyncio.gather(*(each.stop() for each in self.broker.subscribers))
@@ -146,11 +152,28 @@ class Messaging:
         """The JetStream interface of the connection."""
         return self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
 
-    async def _ask_again(self) -> None:
-        """End all requests for messages, so that new ones are made: a lost server took them along.
+    async def _declare(self) -> None:
+        await declare_streams(self.jetstream)
+        for route in self._routes.values():
+            await declare_consumer(self.jetstream, route.consumer)
 
-        Nobody tells nats-py, which would wait until they end by themselves.
+    async def _on_reconnected(self) -> None:
+        if self._restoring is None or self._restoring.done():
+            self._restoring = asyncio.create_task(self._restore())
+
+    async def _restore(self) -> None:
+        """Go on after the server was away: streams that it lost are made anew, and asked.
+
+        Requests for messages went with it. Nobody tells nats-py, which would wait on until they
+        would have ended by themselves.
         """
+        while True:
+            try:
+                await self._declare()
+                break
+            except (nats.errors.Error, OSError) as error:
+                log.warning("streams wait for the broker", error=repr(error)[:300])
+                await asyncio.sleep(RETRY_S)
         for subscriber in self.broker.subscribers:
             pull = getattr(subscriber, "subscription", None)
             if isinstance(pull, JetStreamContext.PullSubscription):
