@@ -1,7 +1,8 @@
-"""Runs the benchmarks and writes a report: `python -m benchmarks [NAME…] [--quick]`.
+"""Runs the benchmarks and writes a report: `python -m benchmarks [NAME…] [--quick] [--resume]`.
 
-The rows of a benchmark that is not run again stay in the report, with their time. Exit status 1
-says that a target was missed.
+The rows of a benchmark that is not run again stay in the report, with their time. Those of `SLOW`
+take hours: each of their runs is kept, and `--resume` makes only those that are missing. Exit
+status 1 says that a target was missed.
 """
 
 import argparse
@@ -23,16 +24,14 @@ from benchmarks import (
     upload,
 )
 from benchmarks.machine import HEADER, Figure, describe
+from benchmarks.runs import FOLDER as RUNS
+from benchmarks.runs import Runs
 
 REPORT = Path(__file__).parent / "report" / "report.md"
 
 LENGTHS_S = (10, 120, 1200)
 
-BENCHMARKS: dict[str, Callable[[bool], Iterable[Figure]]] = {
-    "pipeline-cpu": lambda quick: pipeline_cpu.measure(20 if quick else 60, 1 if quick else 10),
-    "pipeline-cpu-20min": lambda quick: pipeline_cpu.measure_long(
-        240 if quick else 1200, 1 if quick else 10
-    ),
+FAST: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "first-segment": lambda quick: (
         figure
         for seconds in (LENGTHS_S[:2] if quick else LENGTHS_S)
@@ -43,42 +42,62 @@ BENCHMARKS: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "seek": lambda quick: seek.measure(3 if quick else 10),
     "seek-busy": lambda quick: seek.measure(3 if quick else 10, busy=True),
     "backlog": lambda quick: backlog.measure(3 if quick else 10),
-    "two-encoders": lambda quick: two_encoders.measure(1 if quick else 10),
     "storage-memory": lambda quick: storage_memory.measure(2**30 if quick else 5 * 2**30),
     "delivery": delivery.measure,
     "upload": lambda quick: upload.measure(256 if quick else 2048, runs=2 if quick else 5),
     "upload-memory": lambda quick: upload.measure_memory(9 if quick else 24),
     "lanes": lambda quick: lanes.measure(runs=3 if quick else 10),
 }
+SLOW: dict[str, Callable[[bool, Runs], Iterable[Figure]]] = {
+    "pipeline-cpu": lambda quick, runs: pipeline_cpu.measure(runs, 20 if quick else 60),
+    "two-encoders": lambda _, runs: two_encoders.measure(runs),
+    "pipeline-cpu-20min": lambda quick, runs: pipeline_cpu.measure_long(
+        runs, 240 if quick else 1200
+    ),
+}
+NAMES = (*FAST, *SLOW)
 
 
 def main() -> None:
     """Run the chosen benchmarks, or all."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(BENCHMARKS))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=", ".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="shorter sources, fewer runs")
+    parser.add_argument("--resume", action="store_true", help=f"keep runs of {', '.join(SLOW)}")
     options = parser.parse_args()
-    if unknown := set(options.names) - set(BENCHMARKS):
+    if unknown := set(options.names) - set(NAMES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     REPORT.parent.mkdir(parents=True, exist_ok=True)
-    missed = False
     print(HEADER)
-    for name in options.names or BENCHMARKS:
-        began = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-        runs = " --quick" if options.quick else ""
-        text = f"## {name}{runs}\n\n{began}, {describe()}\n\n{HEADER}\n"
-        for figure in BENCHMARKS[name](options.quick):
-            print(figure.row(), flush=True)
-            missed |= figure.holds is False
-            text += figure.row() + "\n"
-            (REPORT.parent / f"{name}.md").write_text(text)
-        write_report()
-    sys.exit(missed)
+    held = [measure(name, options.quick, options.resume) for name in options.names or NAMES]
+    sys.exit(not all(held))
+
+
+def measure(name: str, quick: bool, resume: bool) -> bool:
+    """Print one benchmark's rows and write them to the report; return whether targets held."""
+    began = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+    text = f"## {name}{' --quick' if quick else ''}\n\n{began}, {describe()}\n\n{HEADER}\n"
+    held = True
+    runs = None
+    if name in SLOW:
+        folder = REPORT.parent if quick else RUNS
+        runs = Runs(folder / f"{name}.jsonl", 1 if quick else 10, resume=resume)
+        figures = SLOW[name](quick, runs)
+    else:
+        figures = FAST[name](quick)
+    for figure in figures:
+        print(figure.row(), flush=True)
+        held &= figure.holds is not False
+        text += figure.row() + "\n"
+        made = f"\n{runs.describe()}" if runs else ""
+        (REPORT.parent / f"{name}.md").write_text(text + made)
+    write_report()
+    return held
 
 
 def write_report() -> None:
     """Join what the benchmarks have written into one report."""
-    parts = [REPORT.parent / f"{name}.md" for name in BENCHMARKS]
+    parts = [REPORT.parent / f"{name}.md" for name in NAMES]
     texts = [part.read_text() for part in parts if part.exists()]
     REPORT.write_text("\n".join(["# Benchmarks\n", *texts]))
 

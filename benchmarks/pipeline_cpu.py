@@ -10,44 +10,52 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
+
 from benchmarks.machine import Figure
 from benchmarks.plain import ladder
+from benchmarks.runs import Runs
 from benchmarks.sources import film, long_film, unlike_others
-from benchmarks.system import running, upload, wait_for_plan, wait_for_state
+from benchmarks.system import System, running, upload, wait_for_plan, wait_for_state
 
 TARGET = 1.15
 LONG_TARGET = 1.12
 
 
-def measure(seconds: int = 60, runs: int = 1) -> Iterator[Figure]:
-    """Measure `runs` pairs."""
-    yield from _measure(film(seconds), seconds, runs, TARGET)
+def measure(runs: Runs, seconds: int = 60) -> Iterator[Figure]:
+    """Measure the pairs that are missing among `runs`."""
+    yield from _measure(runs, film(seconds), seconds, TARGET)
 
 
-def measure_long(seconds: int = 1200, runs: int = 1) -> Iterator[Figure]:
-    """Measure `runs` pairs with a film of low complexity."""
-    yield from _measure(long_film(seconds), seconds, runs, LONG_TARGET)
+def measure_long(runs: Runs, seconds: int = 1200) -> Iterator[Figure]:
+    """Measure the pairs that are missing among `runs`, with a film of low complexity."""
+    yield from _measure(runs, long_film(seconds), seconds, LONG_TARGET)
 
 
-def _measure(source: Path, seconds: int, runs: int, target: float) -> Iterator[Figure]:
-    ratios, ours, theirs = [], [], []
-    with running() as system, system.client() as client:
-        for number in range(runs):
-            before = system.cpu_s()
-            sent = upload(client, source, f"cpu {number}", unlike_others())
-            package_id = wait_for_plan(client, sent.video_id)["package_id"]
-            recipe = client.get(f"/api/v1/content/{package_id}/plan.json").json()["recipe"]
-            with ladder(source, recipe) as plain:
-                video = wait_for_state(client, sent.video_id, "ready")
-                if video["state"] != "ready":
-                    raise RuntimeError(video["reason"])
-                ours.append(system.cpu_s() - before)
-                theirs.append(plain.cpu_s())
-            ratios.append(ours[-1] / theirs[-1])
-            pair = f"{ours[-1]:.1f} ÷ {theirs[-1]:.1f} CPU-s = {ratios[-1]:.3f}"
-            print(f"pair {number + 1}: {pair}", file=sys.stderr, flush=True)
+def _measure(runs: Runs, source: Path, seconds: int, target: float) -> Iterator[Figure]:
+    if runs.missing:
+        with running() as system, system.client() as client:
+            while runs.missing:
+                ours, theirs = _pair(system, client, source)
+                runs.add(reelay=ours, plain=theirs)
+                pair = f"{ours:.1f} ÷ {theirs:.1f} CPU-s = {ours / theirs:.3f}"
+                print(f"pair {runs.made}: {pair}", file=sys.stderr, flush=True)
     name = f"{seconds} s of 1080p25, whole ladder"
+    ratios = runs.ratios("reelay", "plain")
     ratio = Figure(f"{name}: Reelay ÷ plain FFmpeg", "CPU ratio", ratios, f"≤ {target}")
-    yield Figure(f"{name}: Reelay, all processes", "CPU s", ours)
-    yield Figure(f"{name}: plain FFmpeg", "CPU s", theirs)
+    yield Figure(f"{name}: Reelay, all processes", "CPU s", runs.column("reelay"))
+    yield Figure(f"{name}: plain FFmpeg", "CPU s", runs.column("plain"))
     yield replace(ratio, holds=ratio.median <= target)
+
+
+def _pair(system: System, client: httpx.Client, source: Path) -> tuple[float, float]:
+    """Return the CPU time in seconds of the pipeline and of one plain FFmpeg beside it."""
+    before = system.cpu_s()
+    sent = upload(client, source, "cpu", unlike_others())
+    package_id = wait_for_plan(client, sent.video_id)["package_id"]
+    recipe = client.get(f"/api/v1/content/{package_id}/plan.json").json()["recipe"]
+    with ladder(source, recipe) as plain:
+        video = wait_for_state(client, sent.video_id, "ready")
+        if video["state"] != "ready":
+            raise RuntimeError(video["reason"])
+        return system.cpu_s() - before, plain.cpu_s()
