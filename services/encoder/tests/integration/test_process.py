@@ -19,7 +19,7 @@ from reelay.encoder.domain.errors import FFmpegFailedError, FFmpegHungError
 from reelay.encoder.domain.source import ForbiddenSourceError
 
 from .conftest import words
-from .processes import running_as, script, until_gone
+from .processes import pids_with, running_as, script, until_gone
 
 pytestmark = pytest.mark.integration
 
@@ -43,6 +43,18 @@ async def test_killed_program_is_transient(bench, make_task, video, tmp_path):
     program = script(tmp_path / "killed", "kill -9 $$")
     with pytest.raises(FFmpegFailedError, match="status -9"):
         await bench.encode(video, make_task(video), program=program)
+
+
+async def test_program_has_ended_when_nobody_wants_more_of_its_segments(
+    bench, make_task, media, video, tmp_path
+):
+    program = script(tmp_path / "unwanted", f'"{media.ffmpeg}" "$@"', "while sleep 1; do :; done")
+    await bench.store.put(make_task(video).source.key, video)
+    segments = bench.transcoder(program=program).transcode(make_task(video, segments=[25, 25]))
+    assert (await anext(segments)).spec.number == 1
+    assert pids_with(program)
+    await segments.aclose()
+    assert not pids_with(program)
 
 
 @pytest.mark.parametrize("end", ["kill -9 $$", "exit 255", "exit 1"])

@@ -84,30 +84,30 @@ class FFmpegTranscoder:
         if not task.audio_segments:  # a last segment may be too short for a frame of sound
             task = task.model_copy(update={"audio_rendition": None})
         check_task(task)
-        rest = _Rest()
+        rest = _Rest([task])
         async with self.sources.open(task.source.key) as source:
-            async for segment in self._make(seat, task, source, rest):
-                yield segment
-            if has_both(task):  # what is left of one may come without the other
-                for part in rest.take():
-                    async for segment in self._make(seat, part, source, rest):
+            for _ in range(2 if has_both(task) else 1):  # what is left of one may come alone
+                async with aclosing(self._make(seat, rest, source)) as segments:
+                    async for segment in segments:
                         yield segment
-        for part in rest.take():
+        if rest.parts:
             log.warning("black and silence", task_id=str(task.task_id))
-            async for segment in self._make(seat, part, None, rest):
+        async with aclosing(self._make(seat, rest, None)) as segments:
+            async for segment in segments:
                 yield replace(segment, warnings=(BLACK,))
-        if rest.take():
+        if rest.parts:
             raise FFmpegFailedError("FFmpeg made not even black pictures and silence.", "")
 
     async def _make(
-        self, seat: Seat, task: EncodeChunk, source: SourceInput | None, rest: "_Rest"
+        self, seat: Seat, rest: "_Rest", source: SourceInput | None
     ) -> AsyncGenerator[EncodedSegment]:
-        """Yield what one FFmpeg makes of a task; leave to `rest` what it did not."""
-        cutters = _cutters(task)
-        async with aclosing(self._run(seat, task, source, cutters)) as segments:
-            async for segment in segments:
-                yield segment
-        rest.parts += remainder(task, {each.rendition: each.missing() for each in cutters})
+        """Yield what one FFmpeg for each part makes of the rest; leave to it what they did not."""
+        for part in rest.take():
+            cutters = _cutters(part)
+            async with aclosing(self._run(seat, part, source, cutters)) as segments:
+                async for segment in segments:
+                    yield segment
+            rest.parts += remainder(part, {each.rendition: each.missing() for each in cutters})
 
     async def _run(
         self,
