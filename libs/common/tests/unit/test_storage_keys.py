@@ -76,6 +76,9 @@ def test_s3_url_opens_an_s3_store_without_a_request() -> None:
         "s3://key:hidden@host",
         "s3://key:hidden@host/bucket/folder",
         "s3://key:hidden@host/bucket?tsl=1",
+        "s3://key:hidden@host/bucket?tls=yes",
+        "s3://key:not/hidden@host/bucket",
+        "s3://key:not/hid@hidden@host/bucket",
     ],
 )
 def test_other_url_is_refused_without_showing_its_secret(url: str) -> None:

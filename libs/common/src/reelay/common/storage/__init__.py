@@ -64,17 +64,20 @@ def open_store(url: str) -> ObjectStore:
         from reelay.common.storage.s3 import S3ObjectStore
 
         options = parse_qs(parts.query, strict_parsing=bool(parts.query))
-        if options.keys() <= {"tls", "region", "public"} and "/" not in bucket:
+        tls = options.get("tls", ["0"])[-1]
+        known = options.keys() <= {"tls", "region", "public"} and tls in ("0", "1")
+        if known and "/" not in bucket:
             return S3ObjectStore(
                 parts.netloc.rpartition("@")[2],
                 bucket,
                 unquote(parts.username),
                 unquote(parts.password),
-                tls=options.get("tls", ["0"])[-1] == "1",
+                tls=tls == "1",
                 region=options.get("region", ["us-east-1"])[-1],
                 public_url=options.get("public", [None])[-1],
             )
-    shown = f"{parts.scheme}://…{parts.path}"
+    # A secret that is not percent-encoded and holds a slash would begin the path.
+    shown = f"{parts.scheme}://…{parts.path.rpartition('@')[2]}"
     raise ValueError(f"{shown} is no object store; it must look like {FORMS}")
 
 
