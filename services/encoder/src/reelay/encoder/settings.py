@@ -1,6 +1,8 @@
 """Settings of the encoder."""
 
 import os
+from importlib.util import find_spec
+from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
@@ -11,13 +13,28 @@ MOST_THREADS = 8
 """More of them delay a segment by more frames than they save time."""
 
 
+def installed_ffmpeg() -> str:
+    """Return the FFmpeg that `make env` installs, which is the same on all machines.
+
+    Without it, the name that is looked for on PATH.
+    """
+    spec = find_spec("imageio_ffmpeg")
+    for folder in (spec and spec.submodule_search_locations) or []:
+        for path in sorted(Path(folder).glob("binaries/ffmpeg-*")):
+            return str(path)
+    return "ffmpeg"
+
+
 class EncoderSettings(ServiceSettings):
     """Read from the environment, prefix ENCODER_."""
 
     model_config = SettingsConfigDict(env_prefix="ENCODER_")
 
     port: int = Field(default=8104, description="port to listen on")
-    ffmpeg: str = Field(default="ffmpeg", description="path of FFmpeg")
+    ffmpeg: str = Field(
+        default_factory=installed_ffmpeg,
+        description="path of FFmpeg; by default that of the environment, else the one on PATH",
+    )
     threads: int = Field(
         default=0, ge=0, description="threads of one FFmpeg; 0: as many as CPUs, at most 8"
     )
