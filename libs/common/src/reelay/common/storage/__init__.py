@@ -44,8 +44,8 @@ __all__ = [
 ]
 
 FORMS = (
-    "file:///absolute/path or s3://key:secret@host:port/bucket, "
-    "the latter with ?tls=1, &region=name and &public=https://host:port where needed"
+    "file:///absolute/path or s3://key:secret@host:port/bucket, the latter with key and secret "
+    "percent-encoded, and with ?tls=1, &region=name and &public=https://host:port where needed"
 )
 
 
