@@ -47,6 +47,47 @@ def test_a_range_that_is_none_is_refused(text: str) -> None:
         Settings.from_environment({"REELAY_TRUSTED_PROXIES": text})
 
 
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [
+        ("10.0.0.5:4222", "10.0.0.5", 4222),
+        ("[fd00::5]:4222", "fd00::5", 4222),
+        ("0.0.0.0:1", "127.0.0.1", 1),
+        ("[::]:1", "::1", 1),
+    ],
+)
+def test_nats_listens_where_it_is_told(text: str, host: str, port: int) -> None:
+    settings = Settings.from_environment({"REELAY_NATS_LISTEN": text})
+    assert str(settings.nats_listen) == text
+    assert settings.nats_listen is not None
+    assert (settings.nats_host, settings.nats_listen.port) == (host, port)
+
+
+def test_nats_is_for_this_machine_alone_unless_told() -> None:
+    settings = Settings.from_environment({"REELAY_NATS_LISTEN": ""})
+    assert (settings.nats_listen, settings.nats_host) == (None, "127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10.0.0.5", ":4222", "4222", "10.0.0.5:0", "10.0.0.5:65536", "10.0.0.5:x", "10.0.0:4222",
+        "fd00::5:4222", "[fe80::1%eth0]:4222", "localhost:4222", "nats://10.0.0.5:4222",
+        "a:b@10.0.0.5:4222", "10.0.0.5:4222/x", "10.0.0.5:4222 ",
+    ],
+)  # fmt: skip
+def test_an_address_of_nats_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(InvalidSettingError, match="REELAY_NATS_LISTEN must be an IP address"):
+        Settings.from_environment({"REELAY_NATS_LISTEN": text})
+
+
+def test_objects_lie_in_the_data_directory_or_in_the_store_that_is_named() -> None:
+    settings = Settings.from_environment({"REELAY_DATA": "/x y"})
+    assert settings.store_url == "file:///x%20y/store"
+    url = "s3://key:secret@host:1/bucket"
+    assert Settings.from_environment({"REELAY_STORE_URL": url}).store_url == url
+
+
 def test_an_operator_changes_a_service_but_not_where_it_listens(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -20,7 +20,7 @@ from reelay.cli.status import find_instance
 from reelay.common.commands import DeadLetter
 from reelay.common.identity import new_id
 from reelay.common.streams import DEADLETTERS
-from reelay.standalone.nats import url as nats_url
+from reelay.standalone.joining import nats_url
 from reelay.standalone.settings import Settings
 
 STREAM = str(DEADLETTERS.name)
@@ -131,8 +131,7 @@ def instance_url(settings: Settings) -> str:
     """Return how to reach NATS of the running instance; raises InstanceMissingError."""
     instance = find_instance(settings.data)
     try:
-        secret = settings.secret.read_text().strip()
-        return nats_url(instance.ports["nats"], secret)
+        return nats_url(settings, instance)
     except (OSError, KeyError) as error:
         raise InstanceMissingError(
             f"The instance in {Path(settings.data)} does not say how to reach NATS ({error})."

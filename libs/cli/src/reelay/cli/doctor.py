@@ -99,20 +99,26 @@ def _runs(name: str, argv: list[str]) -> Finding:
     return Finding(name, True, lines[0][:60])
 
 
-def _port(settings: Settings) -> Iterator[Finding]:
+def _ports(settings: Settings) -> Iterator[Finding]:
     name = f"port {settings.port}"
     if instance := running(settings.data):
         yield Finding(name, True, f"Reelay already runs at {instance.url}")
         return
-    with socket.socket(socket.AF_INET6 if ":" in settings.host else socket.AF_INET) as probe:
+    remedy = "choose another: `REELAY_PORT=8081 make up`"
+    yield _port(name, settings.host, settings.port, remedy)
+    if listen := settings.nats_listen:
+        remedy = "choose an address of this machine and a free port in REELAY_NATS_LISTEN"
+        yield _port(f"NATS at {listen}", listen.host, listen.port, remedy)
+
+
+def _port(name: str, host: str, port: int, remedy: str) -> Finding:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((settings.host, settings.port))
+            probe.bind((host, port))
         except OSError as error:
-            what = f"cannot be used on {settings.host}: {error.strerror}"
-            yield Finding(name, False, what, "choose another: `REELAY_PORT=8081 make up`")
-            return
-    yield Finding(name, True, "free")
+            return Finding(name, False, f"cannot be used on {host}: {error.strerror}", remedy)
+    return Finding(name, True, "free")
 
 
 def _data_directory(settings: Settings) -> Iterator[Finding]:
@@ -180,5 +186,5 @@ def _browser(_: Settings) -> Iterator[Finding]:
 
 
 CHECKS: tuple[Check, ...] = (
-    _python, _programs, _user_namespace, _port, _data_directory, _machine, _browser,
+    _python, _programs, _user_namespace, _ports, _data_directory, _machine, _browser,
 )  # fmt: skip

@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import re
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -38,6 +39,17 @@ def check_server(url: str) -> str:
     if parts.query or parts.fragment or parts.username:
         raise ValueError(f"{url!r} holds more than scheme, host, port and path")
     return url.rstrip("/")
+
+
+def check_host(text: str) -> str:
+    """Return a host name or IP address, alone; raises ValueError."""
+    try:
+        return str(ipaddress.ip_address(text.strip("[]")))
+    except ValueError:
+        labels = text.removesuffix(".").split(".")
+        if not all(re.fullmatch(r"[A-Za-z0-9_]([A-Za-z0-9_-]*[A-Za-z0-9])?", x) for x in labels):
+            raise ValueError(f"{text!r} is neither a host name nor an address") from None
+        return text
 
 
 def is_this_machine(server: str) -> bool:

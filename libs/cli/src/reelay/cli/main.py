@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from reelay.cli.encoder_commands import encoder_environment
 from reelay.cli.letters_commands import letters
 from reelay.cli.upkeep_commands import gc, verify
 from reelay.common.errors import ReelayError
@@ -66,7 +67,7 @@ def complain(sentence: str) -> None:
 def up(
     log_format: Annotated[LogFormat, typer.Option(help="Form of log lines.")] = LogFormat.TEXT,
 ) -> None:
-    """Run all of Reelay on this machine until Ctrl-C (REELAY_PORT, REELAY_DATA)."""
+    """Run all of Reelay on this machine until Ctrl-C (REELAY_PORT, REELAY_DATA, …)."""
     from reelay.standalone import up as standalone
     from reelay.standalone.settings import Settings
 
@@ -178,6 +179,7 @@ def doctor(as_json: AsJson = False) -> None:
 
 app.command()(verify)
 app.command()(gc)
+app.command()(encoder_environment)
 
 
 def _publish(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from reelay.common.errors import PermanentError
+from reelay.standalone.endpoints import LOOPBACK
 
 STATE = Path("run") / "instance.json"
 LOCK = Path("run") / "lock"
@@ -37,6 +38,8 @@ class Instance:
     services: dict[str, str]
     """URL of each service's own port."""
     ports: dict[str, int] = field(default_factory=dict)
+    nats_listen: str = LOOPBACK
+    """Address on which NATS listens; all others listen on loopback."""
 
     def is_alive(self) -> bool:
         return start_time(self.pid) == self.started

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from reelay.common.errors import PermanentError
+from reelay.standalone.endpoints import Endpoint
 from reelay.standalone.settings import Settings
 
 INTERNAL = range(20_000, 30_000)
@@ -20,18 +21,27 @@ LONGEST_QUEUE = Path("/proc/sys/net/core/rmem_max")
 
 
 class PortTakenError(PermanentError):
-    """Somebody else listens on REELAY_PORT."""
+    """Somebody else listens on a port that was chosen, or the address is not this machine's."""
 
 
 class HeldPorts:
-    """One loopback port per name, bound by us without listening.
+    """One port per name, bound by us without listening: on loopback, unless it was chosen.
 
     Linux lets a child that sets SO_REUSEADDR, as servers do, bind a held port; another instance
     that looks for a free one cannot.
     """
 
-    def __init__(self, names: Iterable[str], wished: Mapping[str, int]) -> None:
-        self._sockets = {name: _hold(wished.get(name)) for name in names}
+    def __init__(
+        self,
+        names: Iterable[str],
+        wished: Mapping[str, int],
+        chosen: Mapping[str, Endpoint] | None = None,
+    ) -> None:
+        """Wished ports are had if they are free; raises PortTakenError if a chosen one is not."""
+        self._sockets = {name: _hold_chosen(name, where) for name, where in (chosen or {}).items()}
+        for name in names:
+            if name not in self._sockets:
+                self._sockets[name] = _hold(wished.get(name))
 
     def __getitem__(self, name: str) -> int:
         port: int = self._sockets[name].getsockname()[1]
@@ -43,6 +53,25 @@ class HeldPorts:
     def release(self) -> None:
         for held in self._sockets.values():
             held.close()
+
+
+def _hold_chosen(name: str, chosen: Endpoint) -> socket.socket:
+    """Bind what REELAY_<NAME>_LISTEN says."""
+    held = socket.socket(socket.AF_INET6 if ":" in chosen.host else socket.AF_INET)
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        held.bind((chosen.host, chosen.port))
+    except OSError as error:
+        held.close()
+        setting = f"REELAY_{name.upper()}_LISTEN"
+        if error.errno == errno.EADDRINUSE:
+            detail = f"{chosen} is in use by another program; choose another port in {setting}."
+            raise PortTakenError(detail) from None
+        if error.errno == errno.EADDRNOTAVAIL:
+            detail = f"This machine has no address {chosen.host}, which {setting} names."
+            raise PortTakenError(detail) from None
+        raise PortTakenError(f"Cannot listen on {chosen} ({setting}): {error.strerror}.") from None
+    return held
 
 
 def _hold(wished: int | None) -> socket.socket:

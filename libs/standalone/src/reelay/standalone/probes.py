@@ -14,9 +14,9 @@ async def http_ready(port: int, path: str = "/readyz") -> bool:
     return answer[9:12] == b"200"
 
 
-async def nats_ready(port: int) -> bool:
+async def nats_ready(host: str, port: int) -> bool:
     """Tell whether NATS accepts clients, which it does only after JetStream has recovered."""
-    return (await _first_bytes(port, b"", 4)) == b"INFO"
+    return (await _first_bytes(port, b"", 4, host)) == b"INFO"
 
 
 async def postgres_ready(port: int, user: str) -> bool:
@@ -29,11 +29,11 @@ async def postgres_ready(port: int, user: str) -> bool:
     return (await _first_bytes(port, message, 1)) == b"R"
 
 
-async def _first_bytes(port: int, request: bytes, count: int) -> bytes:
+async def _first_bytes(port: int, request: bytes, count: int, host: str = "127.0.0.1") -> bytes:
     """Return the first bytes of an answer, or nothing if there is none in time."""
     try:
         async with asyncio.timeout(TIMEOUT_S):
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            reader, writer = await asyncio.open_connection(host, port)
             try:
                 writer.write(request)
                 return await reader.readexactly(count)

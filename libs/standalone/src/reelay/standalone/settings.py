@@ -12,6 +12,7 @@ from ipaddress import ip_network
 from pathlib import Path
 
 from reelay.common.errors import PermanentError
+from reelay.standalone.endpoints import LOOPBACK, Endpoint, from_here, joined, parse_endpoint
 
 
 class InvalidSettingError(PermanentError):
@@ -29,13 +30,19 @@ class Settings:
     """Where viewers reach the gateway; empty means `url`."""
     trusted_proxies: tuple[str, ...] = ()
     """CIDR ranges of the proxies that are believed when they name their clients' addresses."""
+    shared_store: str = ""
+    """URL of an object store (reelay.common.storage.open_store); empty means a folder in `data`."""
+    nats_listen: Endpoint | None = None
+    """Where NATS listens; None means loopback, with any free port."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """Read REELAY_PORT, REELAY_DATA, REELAY_HOST (address of the gateway), REELAY_PUBLIC_URL,
-        REELAY_TRUSTED_PROXIES (CIDR ranges with spaces or commas between them).
+        REELAY_TRUSTED_PROXIES (CIDR ranges with spaces or commas between them), and what encoders
+        on other machines need: REELAY_STORE_URL, REELAY_NATS_LISTEN (address:port).
 
-        Raises InvalidSettingError when REELAY_PORT is not a TCP port, or a range is none.
+        Raises InvalidSettingError when REELAY_PORT is not a TCP port, a range is none, or the
+        address of NATS is none. The URL of the store is checked when it is used.
         """
         port = environment.get("REELAY_PORT") or "8080"
         if not port.isdecimal() or not 0 < int(port) < 65536:
@@ -46,21 +53,42 @@ class Settings:
             host=environment.get("REELAY_HOST") or "127.0.0.1",
             public_url=(environment.get("REELAY_PUBLIC_URL") or "").rstrip("/"),
             trusted_proxies=_ranges(environment.get("REELAY_TRUSTED_PROXIES") or ""),
+            shared_store=environment.get("REELAY_STORE_URL") or "",
+            nats_listen=_endpoint(environment.get("REELAY_NATS_LISTEN") or ""),
         )
 
     @property
     def url(self) -> str:
         """The gateway as seen from this machine."""
-        host = "127.0.0.1" if self.host in ("", "0.0.0.0", "::") else self.host  # noqa: S104 - compared, not bound
-        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+        return f"http://{joined(from_here(self.host), self.port)}"
 
     @property
     def store(self) -> Path:
+        """The folder of the objects, unless there is a `shared_store`."""
         return self.data / "store"
+
+    @property
+    def store_url(self) -> str:
+        return self.shared_store or self.store.as_uri()
+
+    @property
+    def store_place(self) -> Path:
+        """Says which shared store this data directory belongs to; absent without one."""
+        return self.data / "store-place"
+
+    @property
+    def store_url_file(self) -> Path:
+        """The URL of the running instance's store, with its secret."""
+        return self.run / "store-url"
 
     @property
     def postgres(self) -> Path:
         return self.data / "postgres"
+
+    @property
+    def nats_host(self) -> str:
+        """NATS as seen from this machine."""
+        return from_here(self.nats_listen.host) if self.nats_listen else LOOPBACK
 
     @property
     def nats(self) -> Path:
@@ -81,8 +109,23 @@ class Settings:
         return self.data / "internal-secret"
 
     @property
+    def encoder_secret(self) -> Path:
+        """Password of NATS for encoders that are started elsewhere."""
+        return self.data / "encoder-secret"
+
+    @property
     def admin_token(self) -> Path:
         return self.data / "admin-token"
+
+
+def _endpoint(text: str) -> Endpoint | None:
+    try:
+        return parse_endpoint(text) if text else None
+    except ValueError as error:
+        raise InvalidSettingError(
+            "REELAY_NATS_LISTEN must be an IP address of this machine and a port, such as "
+            f"10.0.0.5:4222 or [fd00::5]:4222, not {text!r}: {error}."
+        ) from error
 
 
 def _ranges(text: str) -> tuple[str, ...]:

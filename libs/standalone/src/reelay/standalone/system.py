@@ -8,8 +8,9 @@ from typing import Protocol
 
 from reelay.standalone import gateway, loglines, nats, postgres, probes
 from reelay.standalone.children import Child, Tier, inherited_environment
+from reelay.standalone.endpoints import LOOPBACK, Endpoint
 from reelay.standalone.programs import Programs
-from reelay.standalone.secret import write_private
+from reelay.standalone.secret import instance_secret, write_private
 from reelay.standalone.services import Service
 from reelay.standalone.settings import Settings
 
@@ -34,8 +35,8 @@ def children(
     """Return everything that runs; `listener` is the descriptor of the gateway's open socket."""
     basic = inherited_environment()
     values = {
-        "nats_url": nats.url(ports["nats"], secret),
-        "store_url": f"file://{settings.store}",
+        "nats_url": nats.url(settings.nats_host, ports["nats"], secret),
+        "store_url": settings.store_url,
         "database_url": postgres.url(ports["postgres"], secret, "{database}"),
         "admin_token": str(settings.admin_token),
         "public_url": settings.public_url or settings.url,
@@ -81,14 +82,19 @@ def _postgres(
 
 
 def _nats(settings: Settings, programs: Programs, port: int, secret: str) -> Child:
-    text = nats.configuration(settings.nats, port, secret)
+    listen = settings.nats_listen or Endpoint(LOOPBACK, port)
+    passwords = {
+        nats.USER: secret,
+        nats.ENCODER_USER: instance_secret(settings.encoder_secret),
+    }
+    text = nats.configuration(settings.nats, listen, passwords)
     path = write_private(settings.run / "nats.conf", text)
     return Child(
         name="nats",
         tier=Tier.MESSAGING,
         command=(str(programs.nats_server), "--config", str(path)),
         environment=inherited_environment(),
-        is_ready=partial(probes.nats_ready, port),
+        is_ready=partial(probes.nats_ready, settings.nats_host, port),
         stop_within_s=5,
         parse=loglines.nats,
     )

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from reelay.common.errors import ReelayError
-from reelay.standalone import instance, leftovers
+from reelay.standalone import instance, leftovers, stores
 from reelay.standalone.children import Child
 from reelay.standalone.console import Console, LogFormat
+from reelay.standalone.endpoints import LOOPBACK
 from reelay.standalone.loglines import Level
 from reelay.standalone.ports import HeldPorts, listen_publicly
 from reelay.standalone.programs import find_programs
@@ -49,11 +50,13 @@ def _run_claimed(
     settings: Settings, log_format: LogFormat, services: Sequence[Service],
     listener: socket.socket, ended: int,
 ) -> None:  # fmt: skip
-    for folder in (settings.store, settings.nats, settings.logs):
+    stores.settle(settings)
+    for folder in (settings.nats, settings.logs):
         folder.mkdir(mode=0o700, exist_ok=True)
     programs = find_programs(settings.run / "bin")
     before = instance.read(settings.data)
-    ports = HeldPorts(port_names(services), before.ports if before else {})
+    chosen = {"nats": settings.nats_listen} if settings.nats_listen else {}
+    ports = HeldPorts(port_names(services), before.ports if before else {}, chosen)
     secret = instance_secret(settings.secret)
     table = children(settings, programs, ports, secret, listener.fileno(), services)
     instance.write(settings.data, _instance(settings, ports, services))
@@ -77,6 +80,7 @@ async def _supervise(
     listener: socket.socket,
 ) -> None:  # fmt: skip
     def announce() -> None:
+        stores.remember(settings)
         console.say(f"Reelay is ready at {settings.url}", plain=True)
         for line in how_to(settings):
             console.say(line, plain=True)
@@ -107,9 +111,11 @@ def how_to(settings: Settings) -> list[str]:
         command = str(Path(command).relative_to(Path.cwd()))
     if settings.data != Path(".reelay").resolve():
         command = f"REELAY_DATA={settings.data} {command}"
+    more = [f"  add an encoder    {command} encoder-environment"] if settings.nats_listen else []
     return [
         f"  publish a video   {command} publish FILE",
         f"  see how it is     {command} status",
+        *more,
         f"  logs              {settings.logs}",
         "  stop              Ctrl-C",
     ]
@@ -125,4 +131,5 @@ def _instance(
         readiness_url=f"http://127.0.0.1:{ports[SUPERVISOR]}/readyz",
         services={service.name: f"http://127.0.0.1:{ports[service.name]}" for service in services},
         ports=ports.as_dict(),
+        nats_listen=settings.nats_listen.host if settings.nats_listen else LOOPBACK,
     )
