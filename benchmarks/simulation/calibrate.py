@@ -1,26 +1,37 @@
 """Measures what the simulation needs on this machine: `python -m benchmarks.simulation.calibrate`.
 
 The encoder's and the packager's own adapters run the real FFmpeg and Shaka Packager; the overhead
-of messages and storage is taken from uploads to a whole running system. Some minutes; writes
-`service_times.json`.
+of messages and storage is taken from uploads to a whole running system, and that of decisions from
+the packager's dispatcher. Some minutes; writes `service_times.json`, unless other programs use the
+processors meanwhile: then it says so and its exit status is 1. With --dispatch only the decisions
+are measured, and all else is kept.
 """
 
+import argparse
 import asyncio
 import json
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from benchmarks.first_segment import wait_until_idle
 from benchmarks.machine import describe
-from benchmarks.simulation.instant import OPENING_S
-from benchmarks.simulation.quiet import Sample, measured
-from benchmarks.simulation.service_times import MEASURED, ServiceTimes, SourceTimes, as_document
+from benchmarks.simulation.decisions import dispatch_times
+from benchmarks.simulation.quiet import BusyMachineError, Sample, measured, refuse_if_busy
+from benchmarks.simulation.service_times import (
+    MEASURED,
+    ServiceTimes,
+    SourceTimes,
+    as_document,
+    source_times,
+)
 from benchmarks.simulation.workload import SIZES
 from benchmarks.sources import CACHE, film, unlike_others
 from benchmarks.system import running
@@ -41,9 +52,9 @@ from reelay.packager.domain.plan import Plan, make_plan
 from reelay.packager.domain.tasks import encode_task
 
 FILM_S, CLIP_S = 60, 20
-STEADY, PREROLL_S = 5, 3.0
-"""First segment of chunks elsewhere, and how far it lies behind the keyframe that is decoded from:
-as much as on the average of films with a keyframe every 5 s, with half a second of pre-roll."""
+STEADY = 5
+"""First segment of chunks elsewhere. It begins 3 s behind a keyframe, which is about as much as on
+the average of films with a keyframe every 5 s, with half a second of pre-roll."""
 OPENING_SEGMENTS = 4
 """Of the opening lane's chunk that is measured: 8 s, so that rates show."""
 QUICK = 5
@@ -118,8 +129,7 @@ class Bench:
     async def times(self) -> SourceTimes:
         """Measure the chunks from which all others are told.
 
-        The opening tells what starting costs and what a second of the lowest rung; a chunk
-        elsewhere begins with decoding from the keyframe before it.
+        See `source_times`; a chunk elsewhere begins with decoding from the keyframe before it.
         """
         lowest_names = tuple(r.name for r in self._plan.opening)
         opening = Chunk(Lane.OPENING, "software", lowest_names, 1, OPENING_SEGMENTS)
@@ -127,21 +137,17 @@ class Bench:
         seen: dict[str, float] = {}
         for segment, mark in zip(self.segments, first.marks_s, strict=True):
             seen.setdefault(segment.rendition, mark)
-        await self.chunk(Chunk(Lane.ONDEMAND, "software", lowest_names, STEADY, STEADY))
+        demanded = await self.chunk(Chunk(Lane.ONDEMAND, "software", lowest_names, STEADY, STEADY))
         whole = tuple(r.name for r in self._plan.renditions)
         last = STEADY + (1 if len(whole) <= QUICK else 0)
         ladder = await self.chunk(Chunk(Lane.LADDER, "software", whole, STEADY, last))
-        decode = await self._decode_rate()
-        first_s = max(seen.values()) * first.alone_s / first.wall_s
-        lowest = (first.alone_s - first_s) / (OPENING_S - 1)
-        fixed_s = max(0.0, first_s - lowest) + PREROLL_S * decode
-        return SourceTimes(
-            first_segment_s=first_s,
-            opening_s=first.alone_s,
-            fixed_s=fixed_s,
-            decode_rate=decode,
-            lowest_rate=lowest,
-            ladder_rate=(ladder.alone_s - fixed_s) / (4 * (last - STEADY + 1)),
+        return source_times(
+            first_segment_s=max(seen.values()),
+            opening_s=first.wall_s,
+            ondemand_s=demanded.wall_s,
+            ladder_s=ladder.wall_s,
+            ladder_of=4 * (last - STEADY + 1),
+            decode_rate=await self._decode_rate(),
         )
 
     async def _decode_rate(self) -> float:
@@ -155,7 +161,7 @@ class Bench:
 
         sample = await measured(f"{self._name}: decoding 8 s", work)
         self._samples.append(sample)
-        return sample.alone_s / 8
+        return sample.wall_s / 8
 
 
 async def packaging(segments: list[EncodedSegment], samples: list[Sample]) -> tuple[float, float]:
@@ -176,7 +182,7 @@ async def packaging(segments: list[EncodedSegment], samples: list[Sample]) -> tu
 
             tries = [await measured(f"packaging {count} segments", work) for _ in range(3)]
             samples += tries
-            walls.append(statistics.median(sample.alone_s for sample in tries))
+            walls.append(statistics.median(sample.wall_s for sample in tries))
     segment_s = max(0.0, walls[-1] - walls[0]) / (CALLS[-1] - CALLS[0])
     return walls[0] - CALLS[0] * segment_s, segment_s
 
@@ -211,16 +217,18 @@ async def encoders(samples: list[Sample]) -> tuple[dict[int, SourceTimes], int, 
         if height == 1080:
             call_s, segment_s = await packaging(bench.segments, samples)
         print(height, sources[height], *samples[-5:], sep="\n", flush=True)
+        refuse_if_busy(samples)
     return sources, threads, call_s, segment_s
 
 
-def main() -> None:
-    """Measure and write."""
+def everything() -> dict[str, Any]:
+    """Measure encoders, packaging, a whole system and decisions; return what is to be written."""
     samples: list[Sample] = []
     sources, threads, call_s, segment_s = asyncio.run(encoders(samples))
     planned_s, served_s = through_the_system()
     rest_s = served_s - sources[1080].first_segment_s - (call_s + 2 * segment_s)
     plan_s = max(0.0, min(planned_s, rest_s))
+    dispatch = decisions(samples)
     times = ServiceTimes(
         machine=describe(),
         encoder_threads=threads,
@@ -228,14 +236,50 @@ def main() -> None:
         hops_s=max(0.0, rest_s - plan_s),
         packaging_call_s=call_s,
         packaging_segment_s=segment_s,
+        dispatch_base_s=dispatch["base"],
+        dispatch_package_s=dispatch["per_package"],
+        dispatch_measured=dispatch["measured"],
         sources=sources,
     )
-    document = {
-        "measured_at": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC",
+    return {
+        "measured_at": now(),
         "idle_system": {"planned_s": round(planned_s, 3), "first_segment_s": round(served_s, 3)},
+        "dispatch_s": dispatch,
         "model": as_document(times),
         "samples": [sample.document() for sample in samples],
     }
+
+
+def decisions(samples: list[Sample]) -> dict[str, Any]:
+    """Measure how long the dispatch lock is held for a decision."""
+    base_s, package_s, medians = asyncio.run(dispatch_times(samples))
+    refuse_if_busy(samples)
+    return {
+        "base": round(base_s, 5),
+        "per_package": round(package_s, 8),
+        "measured": f"measured {now()}",
+        "medians_s": {str(count): round(median, 5) for count, median in medians.items()},
+    }
+
+
+def now() -> str:
+    """Return the time as the file shows it."""
+    return f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def main() -> None:
+    """Measure and write; refuse on a busy machine."""
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.simulation.calibrate", description=__doc__
+    )
+    parser.add_argument("--dispatch", action="store_true", help="measure the decisions only")
+    try:
+        if parser.parse_args().dispatch:
+            document = json.loads(MEASURED.read_text()) | {"dispatch_s": decisions([])}
+        else:
+            document = everything()
+    except BusyMachineError as error:
+        sys.exit(str(error))
     MEASURED.write_text(json.dumps(document, indent=1) + "\n")
 
 

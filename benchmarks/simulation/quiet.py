@@ -1,14 +1,17 @@
-"""Measures while others leave the processors alone, and says how much they did not."""
+"""Measures while others leave the processors alone, and refuses where they do not."""
 
 import asyncio
 import os
-import resource
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.system import System
+
 QUIET_CORES = 0.15
+BUSY_CORES = 0.3
+"""More than this of the cores with others, and a sample tells little about this machine."""
 WAIT_S = 3.0
 TRIES = 3
 SHORT_S = 3.0
@@ -18,9 +21,17 @@ Work = Callable[[list[float]], Awaitable[None]]
 """Does what is measured; appends the times of what it notes on its way."""
 
 
+class BusyMachineError(Exception):
+    """Other programs use the processors: what is measured now would be too long."""
+
+
 @dataclass(frozen=True)
 class Sample:
-    """One measurement; `foreign_cores` is what others used meanwhile, on the average."""
+    """One measurement; `foreign_cores` is what others used meanwhile, on the average.
+
+    Nothing is deducted for others: how much they delayed is not known. It is too long by no more
+    than their share of the processors.
+    """
 
     name: str
     wall_s: float
@@ -28,25 +39,24 @@ class Sample:
     foreign_cores: float
     marks_s: tuple[float, ...]
 
-    @property
-    def alone_s(self) -> float:
-        """How long it would have taken had nobody disturbed: without the processors' time that
-        others had, but no less than its own work takes on all of them.
-        """
-        if self.foreign_cores < QUIET_CORES:
-            return self.wall_s
-        cores = os.cpu_count() or 1
-        return max(self.cpu_s / cores, self.wall_s * (1 - self.foreign_cores / cores))
-
     def document(self) -> dict[str, str | float]:
         """Return it as JSON."""
         return {
             "what": self.name,
-            "alone_s": round(self.alone_s, 3),
             "wall_s": round(self.wall_s, 3),
             "cpu_s": round(self.cpu_s, 3),
             "foreign_cores": round(self.foreign_cores, 2),
         }
+
+
+def refuse_if_busy(samples: Sequence[Sample]) -> None:
+    """Raise BusyMachineError if others used too much during most of the samples."""
+    disturbed = sum(sample.foreign_cores > BUSY_CORES for sample in samples)
+    if 2 * disturbed > len(samples):
+        raise BusyMachineError(
+            f"During {disturbed} of {len(samples)} measurements other programs used more than "
+            f"{BUSY_CORES} of the processors. Nothing was written; stop them, or try again later."
+        )
 
 
 async def measured(name: str, work: Work) -> Sample:
@@ -55,7 +65,7 @@ async def measured(name: str, work: Work) -> Sample:
     while len(tries) < TRIES and not any(each.foreign_cores < QUIET_CORES for each in tries):
         await _quiet()
         tries.append(await _once(name, work))
-        if tries[-1].alone_s > SHORT_S:
+        if tries[-1].wall_s > SHORT_S:
             break
     return min(tries, key=lambda each: each.foreign_cores)
 
@@ -81,9 +91,8 @@ async def _quiet() -> None:
 
 
 def _own_s() -> float:
-    """Return the CPU time of this process and of its children that ended, in seconds."""
-    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(each.ru_utime + each.ru_stime for each in used)
+    """Return the CPU time of this process and of all that it started, in seconds."""
+    return System(os.getpid(), 0, Path()).cpu_s()
 
 
 def _busy_s() -> float:

@@ -15,6 +15,7 @@ SOURCE = SourceTimes(
     decode_rate=0.2,
     lowest_rate=0.3,
     ladder_rate=2.0,
+    ondemand_s=2.2,
 )
 TIMES = ServiceTimes(
     machine="imagined",
@@ -23,6 +24,9 @@ TIMES = ServiceTimes(
     hops_s=0.05,
     packaging_call_s=0.084,
     packaging_segment_s=0.001,
+    dispatch_base_s=0.01,
+    dispatch_package_s=0.0001,
+    dispatch_measured="imagined",
     sources=dict.fromkeys((480, 720, 1080, 1440, 2160), SOURCE),
 )
 LADDER_CHUNK_S = 1.0 + MOST_S * 2.0
