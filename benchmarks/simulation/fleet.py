@@ -10,11 +10,12 @@ import simpy
 from simpy.events import ProcessGenerator
 
 from reelay.common.commands import Lane
+from reelay.common.streams import Consumer
 
 LANES = tuple(Lane)
 """Most urgent first."""
 
-REDELIVERED_AFTER_S = 5.0
+REDELIVERED_AFTER_S = Consumer.ack_wait_s
 RESTART_S = 30.0
 
 Done = Callable[[float], None]

@@ -13,20 +13,15 @@ from simpy.events import ProcessGenerator
 from benchmarks.simulation.fleet import LANES, Fleet, Job
 from benchmarks.simulation.measures import Ledger, Waits
 from benchmarks.simulation.package import Package, shape
-from benchmarks.simulation.service_times import ServiceTimes
+from benchmarks.simulation.packagers import DispatchLock, Packagers, replicas
+from benchmarks.simulation.service_times import DEMANDED_S, OPENING_S, ServiceTimes
 from benchmarks.simulation.turns import Turns
 from benchmarks.simulation.viewing import Viewing
 from benchmarks.simulation.workload import DAY_S, Video
 from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import Chunk, opening_chunk
 from reelay.packager.domain.window import ladder_window, opening_window
-
-BATCH = 16
-"""Segments that the packager gives to one call at most (reelay.packager.handlers.packaging)."""
-LINGER_S = 0.5
-"""How long ladder segments wait for each other (reelay.packager.handlers.packaging)."""
-OPENING_S = 8
-"""Length of the opening lane's chunk that `calibrate` measures."""
+from reelay.packager.handlers.packaging import BATCH
 
 
 @dataclass
@@ -51,10 +46,18 @@ class Instant:
         self.turns = Turns(
             self.encoders, lambda who, on: self.ledger.note_waiting(who, on, self.env.now)
         )
-        self.viewing = Viewing(self.env, self.waits, self.encoders, self.send, self._check_end)
         self._window = ladder_window(self.encoders)
-        self._chance = random.Random(f"{self.seed} failures and packaging")
-        self._call_s = self.times.packaging_s(BATCH)
+        self._chance = random.Random(f"{self.seed} failures")
+        self._in_work = 0
+        """Packages that are planned and not complete."""
+        self.lock = DispatchLock(self.env, lambda: self.times.dispatch_s(self._in_work))
+        self.packagers = Packagers(
+            self.env, self.times, replicas(self.encoders), self.lock, self._decide,
+            lambda: self._in_work > 0, self._chance,
+        )  # fmt: skip
+        self.viewing = Viewing(
+            self.env, self.waits, self.encoders, self.send, self.packagers.demand, self._check_end
+        )
         self._end = self.env.event()
         self._unfinished: Counter[int] = Counter()
         self._unopened: dict[int, deque[Package]] = defaultdict(deque)
@@ -74,49 +77,72 @@ class Instant:
         self.waits.videos = len(self.videos)
         self.waits.killed = self.fleet.killed
         self.waits.fairness = self.ledger.indices()
+        self.waits.lock_share = self.lock.busiest_hour
         return self.waits
 
     def _uploads(self) -> ProcessGenerator:
+        """Let videos be planned; what planning takes on an idle system contains a decision."""
+        before_s = max(0.0, self.times.plan_s - self.times.dispatch_s(1))
         for video in self.videos:
-            yield self.env.timeout(video.arrival_s + self.times.plan_s - self.env.now)
-            self._plan(video)
+            yield self.env.timeout(video.arrival_s + before_s - self.env.now)
+            self.env.process(self._plan(video))
 
-    def _plan(self, video: Video) -> None:
-        alone = not self._unfinished[video.owner]
-        self._unfinished[video.owner] += 1
-        package = Package(video, shape(video.height, video.segments), self.env.now, alone)
+    def _plan(self, video: Video) -> ProcessGenerator:
+        """Begin with the opening; what else there is waits for its first segment, or the upkeep.
+
+        A package that cannot be opened at once does not: it takes its turn of the ladder.
+        """
+        package = Package(video, shape(video.height, video.segments), self.env.now)
+        yield from self.lock.decide(lambda: self._admit(package))
+        if not package.urgent:
+            yield from self.lock.decide(self._decide)
+
+    def _admit(self, package: Package) -> None:
+        owner = package.video.owner
+        package.alone = not self._unfinished[owner]
+        self._unfinished[owner] += 1
+        self._in_work += 1
         self.packages.append(package)
-        self._unopened[video.owner].append(package)
-        self._open()
         self.turns.admit(package)
-        self._dispatch()
+        is_next = not (self._opening and any(map(_has_closed, self._unopened.values())))
+        if is_next and self._opening < opening_window(self.encoders):
+            self._open(package)
+        else:
+            self._unopened[owner].append(package)
 
-    def _open(self) -> None:
+    def _decide(self) -> None:
+        """Queue openings, what viewers wait for, and the ladder, each up to its window."""
+        self._open_next()
+        self.viewing.dispatch()
+        while self.outstanding < self._window:
+            turn = self.turns.next(self.env.now, alone=self._in_work == 1)
+            if turn is None:
+                return
+            self.outstanding += 1
+            self.send(*turn)
+
+    def _open_next(self) -> None:
         """Queue openings up to their window: next is whose owner had none for the longest."""
         while self._unopened and self._opening < opening_window(self.encoders):
             owner = min(self._unopened, key=self._opening_turn)
             package = self._unopened[owner].popleft()
             if not self._unopened[owner]:
                 del self._unopened[owner]
-            self._opened[owner] = next(self._openings)
-            self._opening += 1
-            opening = opening_chunk(package.shape.plan, package.taken)
-            assert opening is not None
-            package.take(opening)
-            package.urgent[opening] = self.env.now
-            self.send(package, opening)
+            self._open(package)
+
+    def _open(self, package: Package) -> None:
+        """Queue a package's opening, unless the ladder has made it meanwhile."""
+        chunk = opening_chunk(package.shape.plan, package.stored_or_urgent())
+        if chunk is None:
+            return
+        self._opened[package.video.owner] = next(self._openings)
+        self._opening += 1
+        package.take(chunk)
+        package.urgent[chunk] = self.env.now
+        self.send(package, chunk)
 
     def _opening_turn(self, owner: int) -> tuple[int, float]:
         return self._opened.get(owner, 0), self._unopened[owner][0].created_s
-
-    def _dispatch(self) -> None:
-        """Queue ladder chunks up to the window."""
-        while self.outstanding < self._window:
-            turn = self.turns.next(self.env.now)
-            if turn is None:
-                return
-            self.outstanding += 1
-            self.send(*turn)
 
     def send(self, package: Package, chunk: Chunk) -> None:
         """Queue a chunk for the encoders."""
@@ -130,20 +156,23 @@ class Instant:
     def _parts(self, package: Package, chunk: Chunk) -> list[tuple[float, Chunk]]:
         """Return what an encoder finishes one after the other, and how long each takes.
 
-        Segments of the ladder count when their whole chunk is made, which saves events.
+        A ladder chunk comes in parts of as many segments as are packaged together, which saves
+        events; chunks of other lanes segment by segment.
         """
         height, shape = package.video.height, package.shape
-        if chunk.lane == Lane.LADDER:
-            seconds = shape.seconds(chunk)
-            whole_s = self.times.chunk_s(height, shape.lowest, chunk.renditions, seconds)
-            return [(whole_s, chunk)]
-        source = self.times.sources[height]
-        begin_s, rate = source.fixed_s, source.rate(chunk.renditions, shape.lowest)
-        if chunk.first == 1:
+        source, lowest = self.times.sources[height], shape.lowest
+        begin_s, rate = source.fixed_s, source.rate(chunk.renditions, lowest)
+        if chunk.lane == Lane.ONDEMAND and lowest in chunk.renditions:
+            begin_s = source.ondemand_s - DEMANDED_S * rate
+        elif chunk.lane == Lane.OPENING and chunk.first == 1:
             rate = (source.opening_s - source.first_segment_s) / (OPENING_S - 1)
             begin_s = source.first_segment_s - rate
-        parts = [replace(chunk, first=n, last=n) for n in range(chunk.first, chunk.last + 1)]
-        works = [rate * shape.segment_s(part.first) for part in parts]
+        step = max(1, BATCH // len(chunk.renditions)) if chunk.lane == Lane.LADDER else 1
+        parts = [
+            replace(chunk, first=n, last=min(n + step - 1, chunk.last))
+            for n in range(chunk.first, chunk.last + 1, step)
+        ]
+        works = [rate * shape.seconds(part) for part in parts]
         return list(zip([works[0] + begin_s, *works[1:]], parts, strict=True))
 
     def _ladder_begins(self, package: Package, waited_s: float) -> None:
@@ -154,33 +183,31 @@ class Instant:
                 self.waits.first_work.append(self.env.now - package.created_s)
 
     def _made(self, package: Package, part: Chunk, chunk: Chunk, ran_s: float) -> None:
-        """Package what an encoder made; a call is always under way when it comes."""
-        delay_s = (1 + self._chance.random()) * self._call_s + self.times.hops_s
-        if part.lane == Lane.LADDER:
-            delay_s += LINGER_S
+        """Hand what an encoder made to the packagers."""
+        urgent = part.lane != Lane.LADDER
+        if not urgent:
             self.ledger.note_served(package.video.owner, self.env.now - ran_s, self.env.now)
-        stored = self.env.timeout(delay_s)
-        stored.callbacks.append(lambda _: self._stored(package, part, chunk))
+        count = len(part.renditions) * (part.last - part.first + 1)
+        self.packagers.package(count, partial(self._stored, package, part, chunk), urgent=urgent)
 
     def _stored(self, package: Package, part: Chunk, chunk: Chunk) -> None:
         package.store(part)
-        if part.lane == Lane.LADDER:
+        ends = part.last == chunk.last
+        if ends and part.lane == Lane.LADDER:
             self.outstanding -= 1
         if package.playable_s is None and package.is_watchable(1):
             self._playable(package)
-        ends = part.last == chunk.last
         if ends:
             package.urgent.pop(chunk, None)
             if chunk.lane == Lane.OPENING and chunk.first == 1:
                 self._opening -= 1
-                self._open()
         self.viewing.arrived(package, part, chunk if ends else None)
         if package.ready_s is None and package.all_stored:
             package.ready_s = self.env.now
             self.waits.ready.append(self.env.now - package.video.arrival_s)
             self._unfinished[package.video.owner] -= 1
+            self._in_work -= 1
             self._unready -= 1
-        self._dispatch()
         self._check_end()
 
     def _check_end(self) -> None:
@@ -191,6 +218,11 @@ class Instant:
         package.playable_s = self.env.now
         self.waits.note_first_frame(package.video, self.env.now)
         self.viewing.begin(package)
+
+
+def _has_closed(waiting: deque[Package]) -> bool:
+    """Tell whether any of an owner's packages that wait for their opening is not playable yet."""
+    return any(package.playable_s is None for package in waiting)
 
 
 def _ignore(package: Package, waited_s: float) -> None:

@@ -88,6 +88,8 @@ class Waits:
     stalls: int = 0
     """Viewers whose picture stopped."""
     killed: int = 0
+    lock_share: float = 0.0
+    """Share of the busiest hour for which the dispatch lock was held."""
     fairness: list[float] = field(default_factory=list)
 
     def note_first_frame(self, video: Video, now_s: float) -> None:
@@ -106,6 +108,7 @@ class Waits:
             all_of.seeks += day.seeks
             all_of.stalls += day.stalls
             all_of.killed += day.killed
+            all_of.lock_share = max(all_of.lock_share, day.lock_share)
             all_of.fairness += day.fairness
             for own in fields(all_of):
                 if isinstance(values := getattr(all_of, own.name), array):

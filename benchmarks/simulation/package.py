@@ -11,10 +11,9 @@ from reelay.packager.domain.demand import FOCUS_S
 from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Plan, make_plan
 from reelay.packager.domain.source import AudioFacts, SourceFacts, VideoFacts
+from reelay.packager.handlers.work import OPENING_SOON_S
 
 RATE = Fraction(25)
-OPENING_SOON_S = 3.0
-"""As `reelay.packager.handlers.dispatching` has it."""
 
 
 @dataclass(frozen=True)
@@ -96,11 +95,16 @@ class Package:
     playable_s: float | None = None
     ready_s: float | None = None
 
-    def next_ladder_chunk(self, now_s: float, encoders: int) -> Chunk | None:
-        """Return the ladder's next chunk: where viewers are, or the earliest."""
+    def next_ladder_chunk(
+        self, now_s: float, encoders: int, *, alone: bool = False
+    ) -> Chunk | None:
+        """Return the ladder's next chunk: where viewers are, or the earliest.
+
+        `alone` tells that no other package is unfinished.
+        """
         number, heard_s = self.focus
         focus = number if number and now_s - heard_s <= FOCUS_S else 1
-        return ladder_chunk(self.shape.plan, self.taken, focus, encoders)
+        return ladder_chunk(self.shape.plan, self.taken, focus, encoders, alone=alone)
 
     def take(self, chunk: Chunk) -> None:
         """Note that a chunk is under way."""

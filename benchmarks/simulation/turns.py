@@ -64,11 +64,14 @@ class Turns:
         heapq.heappush(owner.hungry, _hunger(package))
         self._push(owner)
 
-    def next(self, now_s: float) -> tuple[Package, Chunk] | None:
-        """Return the chunk whose turn it is, and mark it as under way; None when there is none."""
+    def next(self, now_s: float, *, alone: bool = False) -> tuple[Package, Chunk] | None:
+        """Return the chunk whose turn it is, and mark it as under way; None when there is none.
+
+        `alone` tells that only one package is unfinished.
+        """
         while (owner := self._first()) is not None:
             package = owner.hungry[0][-1]
-            chunk = package.next_ladder_chunk(now_s, self._encoders)
+            chunk = package.next_ladder_chunk(now_s, self._encoders, alone=alone)
             if chunk is not None:
                 self._round = max(self._round, owner.time)
                 cost = package.cost(chunk)

@@ -11,11 +11,12 @@ from benchmarks.simulation.measures import Waits
 from benchmarks.simulation.package import Package
 from benchmarks.simulation.workload import Viewer
 from reelay.common.commands import Lane
+from reelay.content_api.handlers.waiting import WaitingLimits
 from reelay.packager.domain.chunks import Chunk, ahead_chunk, ondemand_chunk
 from reelay.packager.domain.window import ahead_window, ondemand_window
 
-REPEATED_S = 0.5
-"""How often a demand is repeated while somebody waits (DESIGN, decision 2)."""
+REPEATED_S = WaitingLimits.repeat_s
+"""How often a demand is repeated while somebody waits."""
 
 
 @dataclass
@@ -26,6 +27,8 @@ class Viewing:
     waits: Waits
     encoders: int
     send: Callable[[Package, Chunk], None]
+    news: Callable[[], None]
+    """Called whenever somebody waits for a segment that nobody waited for."""
     left: Callable[[], None]
     """Called whenever a viewer has left."""
     watching: int = 0
@@ -65,29 +68,49 @@ class Viewing:
         return self._arrivals.setdefault((package.video.number, number), self.env.event())
 
     def _demand(self, package: Package, number: int) -> None:
-        """Ask for a segment, unless it comes soon, and let the lowest rung run ahead of it."""
+        """Ask for a segment: the next decision sees it, and one is taken soon if it is news."""
         package.focus = (number, self.env.now)
-        if package.is_coming(number, self.env.now):
-            return
         if (package, number) not in self._demands:
             self._demands.append((package, number))
-        self._dispatch()
-        lanes = {chunk.lane for chunk in package.urgent}
-        if lanes == {Lane.ONDEMAND} and self._aheads < ahead_window(self.encoders):
-            ahead = ahead_chunk(package.shape.plan, package.stored_or_urgent(), number)
-            if ahead is not None:
-                self._aheads += 1
-                self._send(package, ahead)
+        if (package.video.number, number) not in self._arrivals:
+            self.news()
 
-    def _dispatch(self) -> None:
-        """Queue demanded segments up to the window."""
-        while self._demands and self._under_way < ondemand_window(self.encoders):
-            package, number = self._demands.popleft()
+    def dispatch(self) -> None:
+        """Queue what viewers wait for up to its window, then what runs ahead of them."""
+        asked: dict[Package, None] = {}
+        waits: deque[tuple[Package, int]] = deque()
+        for package, number in self._demands:
             if package.is_watchable(number) or package.is_coming(number, self.env.now):
                 continue
-            names = {name for name, last in package.shape.opening if number <= last}
-            self._under_way += 1
-            chunk = ondemand_chunk(package.shape.plan, package.taken, number, names)
+            asked[package] = None
+            if self._under_way < ondemand_window(self.encoders):
+                self._make(package, number)
+            else:
+                waits.append((package, number))
+        self._demands = waits
+        for package in asked:
+            if self._aheads >= ahead_window(self.encoders):
+                break
+            self._run_ahead(package)
+
+    def _make(self, package: Package, number: int) -> None:
+        names = {
+            name
+            for name, last in package.shape.opening
+            if number <= last and not package.stored.get(name, 0) >> (number - 1) & 1
+        }
+        chunk = ondemand_chunk(package.shape.plan, package.stored_or_urgent(), number, names)
+        self._under_way += 1
+        self._send(package, chunk)
+
+    def _run_ahead(self, package: Package) -> None:
+        """Make the lowest rung ahead of a viewer who is being served, one chunk at a time."""
+        if {chunk.lane for chunk in package.urgent} != {Lane.ONDEMAND}:
+            return
+        number, _ = package.focus
+        chunk = ahead_chunk(package.shape.plan, package.stored_or_urgent(), number)
+        if chunk is not None:
+            self._aheads += 1
             self._send(package, chunk)
 
     def _send(self, package: Package, chunk: Chunk) -> None:
@@ -99,7 +122,6 @@ class Viewing:
         """Wake those who waited for segments that are stored now; their chunk may have ended."""
         if ended is not None and ended.lane == Lane.ONDEMAND:
             self._under_way -= 1
-            self._dispatch()
         elif ended is not None and ended.lane == Lane.OPENING and ended.first > 1:
             self._aheads -= 1
         for number in range(part.first, part.last + 1) if self._arrivals else ():

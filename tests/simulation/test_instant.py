@@ -1,23 +1,28 @@
 """Whole simulated days: nothing is lost, no encoder idles, nobody waits for another's film."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from benchmarks.simulation.fleet import LANES
-from benchmarks.simulation.instant import OPENING_S, Instant
-from benchmarks.simulation.package import shape
+from benchmarks.simulation.instant import Instant
+from benchmarks.simulation.package import Package, shape
+from benchmarks.simulation.service_times import OPENING_S
 from benchmarks.simulation.workload import Video, Viewer, a_day
-from reelay.common.commands import Lane
+from reelay.packager.domain.window import ladder_window, opening_window
+from reelay.packager.handlers.upkeep import TICK_S, TICKS_A_LOOK
 from tests.simulation.days import CALL_S, LADDER_CHUNK_S, SOURCE, TIMES, day, package_of, video
 
-LADDER = LANES.index(Lane.LADDER)
+UPKEEP_S = TICK_S * TICKS_A_LOOK
 
 
 def test_first_frame_of_an_idle_system_takes_plan_opening_and_packaging() -> None:
     waits = day([video(0)]).run()
-    least = TIMES.plan_s + SOURCE.first_segment_s + CALL_S + TIMES.hops_s
-    assert least <= waits.first_frame[0] <= least + CALL_S + 1e-6
+    packaging_s = TIMES.packaging_s(2) + TIMES.hops_s
+    assert waits.first_frame[0] == pytest.approx(
+        TIMES.plan_s + SOURCE.first_segment_s + packaging_s, abs=1e-3
+    )
 
 
 def test_busy_encoders_do_not_delay_the_first_frame() -> None:
@@ -25,6 +30,50 @@ def test_busy_encoders_do_not_delay_the_first_frame() -> None:
     films = [video(n, owner=n, segments=2000) for n in range(5)]
     waits = day([*films, video(9, owner=9, at=500.0)]).run()
     assert waits.first_frame[-1] == pytest.approx(alone, abs=CALL_S)
+
+
+@pytest.mark.parametrize("encoders", [3, 10])
+def test_more_short_videos_at_once_than_openings_fit_in_the_window(encoders: int) -> None:
+    """The ladder makes the beginning of those that wait: nothing is left to open them with."""
+    simulated = day([video(n, owner=n, segments=5) for n in range(2 * encoders)], encoders)
+    waits = simulated.run()
+    assert len(waits.first_frame) == len(waits.ready) == 2 * encoders
+
+
+def test_ladder_waits_for_the_first_stored_segment_or_the_upkeep() -> None:
+    simulated = day([video(0)], 2)
+    waits = simulated.run()
+    until_stored_s = waits.first_frame[0] - TIMES.plan_s
+    assert until_stored_s <= waits.first_work[0] <= until_stored_s + 0.1
+
+    slow = replace(SOURCE, first_segment_s=60.0, opening_s=80.0)
+    times = replace(TIMES, sources=dict.fromkeys(TIMES.sources, slow))
+    waits = Instant(times, 2, [video(0)], 7, mean_between_failures_s=None).run()
+    assert 0.0 < waits.first_work[0] <= UPKEEP_S + 0.1
+
+
+def test_package_that_is_not_opened_at_once_lets_the_ladder_begin() -> None:
+    def under_way(videos: int) -> int:
+        simulated = day([video(n, owner=n) for n in range(videos)], 2)
+        simulated.env.process(simulated._uploads())
+        simulated.env.run(until=TIMES.plan_s + 0.1)
+        return simulated.outstanding
+
+    assert under_way(opening_window(2)) == 0
+    assert under_way(opening_window(2) + 1) == ladder_window(2)
+
+
+def test_only_package_in_work_is_cut_into_shorter_chunks() -> None:
+    def chunks(videos: Sequence[Video]) -> int:
+        return len(day(videos, 8).run().queue)
+
+    film, other = video(0, owner=0, segments=40), video(1, owner=1, segments=40)
+    assert chunks([film]) * 2 > chunks([film, other])
+    alone = Package(film, shape(1080, 40), 0.0).next_ladder_chunk(0.0, 100, alone=True)
+    beside = Package(film, shape(1080, 40), 0.0).next_ladder_chunk(0.0, 100)
+    assert alone is not None
+    assert beside is not None
+    assert alone.last < beside.last
 
 
 def test_every_promised_segment_is_stored_although_encoders_die() -> None:
@@ -105,9 +154,8 @@ def test_owner_who_returns_waits_no_longer_than_a_new_one() -> None:
 def test_seek_to_where_nothing_is_takes_one_segment() -> None:
     film = video(0, segments=2000, viewers=[Viewer(60.0, 0.9, 8)])
     waits = day([film]).run()
-    making_s = SOURCE.fixed_s + 4 * SOURCE.lowest_rate
     assert len(waits.seek) == 1
-    assert making_s < waits.seek[0] < making_s + 2 * CALL_S + TIMES.hops_s + 0.01
+    assert SOURCE.ondemand_s < waits.seek[0] < SOURCE.ondemand_s + 2 * CALL_S + TIMES.hops_s
     assert waits.stalls == 0
 
 
