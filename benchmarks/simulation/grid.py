@@ -16,6 +16,10 @@ UTILISATIONS = (0.5, 0.8, 0.95)
 ENCODER_DAYS = 30
 """Small numbers of encoders are simulated for more days, so that their figures say something."""
 
+SEEDS = (1, 2, 3)
+FEW = 100
+"""Up to so many encoders all seeds are simulated; beyond, where a day takes minutes, the first."""
+
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99}
 DISTRIBUTIONS = ("first_frame", "first_frame_single", "ready", "queue", "first_work", "seek")
 
@@ -28,6 +32,11 @@ POLICIES: dict[str, Policy] = {
         times, n, videos, lowest_first=True
     ).run(),
 }
+
+
+def seeds(encoders: int) -> tuple[int, ...]:
+    """Return the seeds with which so many encoders are simulated."""
+    return SEEDS if encoders <= FEW else SEEDS[:1]
 
 
 def simulate(times: ServiceTimes, encoders: int, utilisation: float, seed: int) -> dict[str, Any]:
@@ -62,6 +71,7 @@ def figures(waits: Waits) -> dict[str, Any]:
     answer["fairness"] = round(sum(fair) / len(fair), 3) if fair else None
     answer["fairness_slices"] = len(fair)
     answer |= {"seeks": waits.seeks, "missed": len(waits.seek), "stalls": waits.stalls}
+    answer["lock_share"] = round(waits.lock_share, 4)
     answer |= {"killed": waits.killed, "chunks": len(waits.queue), "hourly": _hourly(waits)}
     return answer
 

@@ -5,33 +5,53 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.simulation.grid import ENCODERS, POLICIES, UTILISATIONS
+from benchmarks.simulation import prose
+from benchmarks.simulation.grid import ENCODERS, POLICIES, SEEDS, UTILISATIONS
 from benchmarks.simulation.plot import draw
+from benchmarks.simulation.prose import Cells, percent, seconds, span
 from benchmarks.simulation.service_times import ServiceTimes
 
 DOCS = Path(__file__).parents[2] / "docs"
 PAGE = DOCS / "scaling.md"
 PLOT = DOCS / "images" / "queue-waits.svg"
 
-Results = Mapping[str, Any]
+Results = Mapping[str, Mapping[str, Any]]
+"""By encoders and load, then by seed."""
 
 
 def write(results: Results, times: ServiceTimes) -> None:
     """Write the page's generated parts and the plot."""
-    page = PAGE.read_text()
+    PAGE.write_text(filled(PAGE.read_text(), results, times))
+    PLOT.parent.mkdir(parents=True, exist_ok=True)
+    draw({f"{n} {u}": cell for n, u, cell in first_seed(results)}, PLOT)
+
+
+def filled(page: str, results: Results, times: ServiceTimes) -> str:
+    """Return the page with its generated parts written anew."""
+    cells = first_seed(results)
     parts = {
+        "summary": prose.summary(cells),
         "measured": measured_table(times),
-        "policies": policies_table(results),
-        "reelay": reelay_table(results),
+        "service": prose.service(times),
+        "policies": policies_table(cells),
+        "reelay": reelay_table(cells),
+        "seeds": seeds_table(results),
+        "reading": prose.reading(cells),
+        "found": prose.found(cells, times),
     }
     for name, lines in parts.items():
         pattern = rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)"
         block = "\n".join(lines)
         page, count = re.subn(pattern, lambda m: m[1] + block + "\n" + m[2], page, flags=re.S)  # noqa: B023
         assert count == 1, name
-    PAGE.write_text(page)
-    PLOT.parent.mkdir(parents=True, exist_ok=True)
-    draw(results, PLOT)
+    return page
+
+
+def first_seed(results: Results) -> Cells:
+    """Return the figures of the first seed, by encoders and load."""
+    return [
+        (n, u, found[str(SEEDS[0])]) for n, u, found in cells(results) if str(SEEDS[0]) in found
+    ]
 
 
 def cells(results: Results) -> Iterator[tuple[int, float, Mapping[str, Any]]]:
@@ -42,14 +62,14 @@ def cells(results: Results) -> Iterator[tuple[int, float, Mapping[str, Any]]]:
                 yield encoders, utilisation, found
 
 
-def policies_table(results: Results) -> list[str]:
+def policies_table(cells: Cells) -> list[str]:
     """Return the table that compares the policies."""
     lines = [
         "| encoders | load (drawn) | policy | first frame p50 / p95 / p99 "
         "| queue wait p50 / p95 / p99 | whole ladder p50 / p95 / p99 | fairness |",
         "|---|---|---|---|---|---|---|",
     ]
-    for encoders, utilisation, cell in cells(results):
+    for encoders, utilisation, cell in cells:
         for policy in POLICIES:
             found = cell[policy]
             lines.append(
@@ -60,22 +80,46 @@ def policies_table(results: Results) -> list[str]:
     return lines
 
 
-def reelay_table(results: Results) -> list[str]:
+def reelay_table(cells: Cells) -> list[str]:
     """Return what only Reelay has, and how it treats those who come alone."""
     lines = [
         "| encoders | load | first frame, single uploads | ladder begins, owners with one video: "
         "Reelay | the same: whole files | a seek to where nothing is | viewers whose picture "
-        "stopped | encoders killed |",
-        "|---|---|---|---|---|---|---|---|",
+        "stopped | encoders killed | dispatch lock held, busiest hour |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
-    for encoders, utilisation, cell in cells(results):
+    for encoders, utilisation, cell in cells:
         ours, theirs = cell["reelay"], cell["whole files"]
         stopped = ours["stalls"] / max(1, ours["seeks"])
         lines.append(
             f"| {encoders:,} | {utilisation} | {_three(ours['first_frame_single'])} "
             f"| {_three(ours['first_work'])} | {_three(theirs['first_work'])} "
-            f"| {_three(ours['seek'])} | {stopped:.1%} | {ours['killed']:,} |"
+            f"| {_three(ours['seek'])} | {stopped:.1%} | {ours['killed']:,} "
+            f"| {percent(ours['lock_share'])} |"
         )
+    return lines
+
+
+def seeds_table(results: Results) -> list[str]:
+    """Return the range of the main medians over the seeds, where there are several."""
+    lines = [
+        "| encoders | load | seeds | first frame p50: "
+        + " | ".join(POLICIES)
+        + " | whole ladder p50: "
+        + " | ".join(POLICIES)
+        + " |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    for encoders, utilisation, found in cells(results):
+        if len(found) > 1:
+            shown = [
+                span(cell[policy][name]["p50"] for cell in found.values())
+                for name in ("first_frame", "ready")
+                for policy in POLICIES
+            ]
+            lines.append(
+                f"| {encoders:,} | {utilisation} | {len(found)} | " + " | ".join(shown) + " |"
+            )
     return lines
 
 
@@ -84,11 +128,11 @@ def measured_table(times: ServiceTimes) -> list[str]:
     rows: list[tuple[str, Callable[[int], float]]] = [
         ("opening: first segment and sound", lambda h: times.sources[h].first_segment_s),
         ("opening lane: the first 8 s", lambda h: times.sources[h].opening_s),
-        ("before the first frame of another chunk", lambda h: times.sources[h].fixed_s),
-        ("16 s of the whole ladder", lambda h: times.file_s(h, 16)),
-        ("4 s of the lowest rung", lambda h: times.sources[h].fixed_s
-         + 4 * times.sources[h].lowest_rate),
-        ("a minute of the whole ladder, in one go", lambda h: times.file_s(h, 60)),
+        ("a demanded segment: 4 s of the lowest rung", lambda h: times.sources[h].ondemand_s),
+        ("a second of the lowest rung *", lambda h: times.sources[h].lowest_rate),
+        ("before the first frame of another chunk *", lambda h: times.sources[h].fixed_s),
+        ("16 s of the whole ladder *", lambda h: times.file_s(h, 16)),
+        ("a minute of the whole ladder, in one go *", lambda h: times.file_s(h, 60)),
     ]  # fmt: skip
     lines = [
         "| one encoder, seconds | " + " | ".join(f"{h}p" for h in times.sources) + " |",
@@ -107,12 +151,3 @@ def _three(found: Mapping[str, float | None]) -> str:
 
 def _index(found: Mapping[str, Any]) -> str:
     return "" if found["fairness"] is None else f"{found['fairness']:.2f}"
-
-
-def seconds(value: float | None) -> str:
-    """Return a time as people read it."""
-    if value is None:
-        return "none"
-    if value < 100:
-        return f"{value:.1f} s"
-    return f"{value / 60:.0f} min" if value < 7200 else f"{value / 3600:.1f} h"
