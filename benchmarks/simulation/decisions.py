@@ -1,7 +1,7 @@
 """Measures the packager's decisions: how long one holds the dispatch lock, by unfinished packages.
 
-The packager's own dispatcher, on a PostgreSQL server of its own, with more encoders than packages
-want: each decision comes when a ladder chunk was stored, and sends the next.
+The packager's own dispatcher, on a PostgreSQL server of its own, with somewhat fewer encoders than
+packages: each decision comes when a ladder chunk was stored, and sends the next.
 """
 
 import logging
