@@ -23,7 +23,8 @@ PLANNED, COMPLETE, FAILED, CANCELLED = "planned", "complete", "failed", "cancell
 SUPERSEDED, CONDEMNED = "superseded", "condemned"
 """Replaced by another package; about to be removed, whatever happens."""
 
-KNOWN_PLANS = 1000
+KNOWN_PLANS = 5000
+"""Each takes 10 kB."""
 
 _plans: TypeAdapter[Plan] = TypeAdapter(Plan)
 _known_plans: dict[str, Plan] = {}

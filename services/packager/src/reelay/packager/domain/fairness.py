@@ -5,8 +5,13 @@ everybody has a virtual time that grows by the cost of what was dispatched for t
 time is least is served next, and whoever comes starts at the time of the present round.
 """
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
+
+_PackageTurn = tuple[float, float, str]
+"""Virtual time, time of creation and name of a package: how those of one owner are ordered."""
 
 
 @dataclass(frozen=True)
@@ -20,9 +25,52 @@ class Contender:
     owner_time: float
 
 
-def next_in_turn(contenders: Iterable[Contender]) -> Contender:
-    """Return the contender to be served next; the older one of equals."""
-    return min(contenders, key=lambda c: (c.owner_time, c.package_time, c.created_at_s))
+class TurnQueue:
+    """Contenders in the order of their turns; the older one of equals goes first.
+
+    The next one is found in the logarithm of their number: under one lock, a thousand packages
+    wait for what is decided.
+    """
+
+    def __init__(self, contenders: Iterable[Contender]) -> None:
+        self._packages: dict[str, list[_PackageTurn]] = defaultdict(list)
+        times: dict[str, float] = {}
+        for each in contenders:
+            turn = (each.package_time, each.created_at_s, each.package_id)
+            self._packages[each.owner_id].append(turn)
+            times[each.owner_id] = each.owner_time
+        for turns in self._packages.values():
+            heapify(turns)
+        self._owners = [(time, self._packages[owner][0], owner) for owner, time in times.items()]
+        heapify(self._owners)
+
+    def __bool__(self) -> bool:
+        return bool(self._owners)
+
+    @property
+    def next(self) -> Contender:
+        """Whose turn it is; raises IndexError when there is nobody."""
+        owner_time, (package_time, created_at_s, package_id), owner_id = self._owners[0]
+        return Contender(package_id, owner_id, created_at_s, package_time, owner_time)
+
+    def serve(self, cost: float) -> Contender:
+        """Let who is next pay for a chunk, and come again; return it with its new times."""
+        owner_time, (package_time, created_at_s, package_id), owner_id = self._owners[0]
+        turn = (package_time + cost, created_at_s, package_id)
+        heapreplace(self._packages[owner_id], turn)
+        first = self._packages[owner_id][0]
+        heapreplace(self._owners, (owner_time + cost, first, owner_id))
+        return Contender(package_id, owner_id, created_at_s, turn[0], owner_time + cost)
+
+    def leave(self) -> None:
+        """Let who is next go: there is no chunk for it."""
+        owner_time, _, owner_id = self._owners[0]
+        turns = self._packages[owner_id]
+        heappop(turns)
+        if turns:
+            heapreplace(self._owners, (owner_time, turns[0], owner_id))
+        else:
+            heappop(self._owners)
 
 
 def joining_time(own: float | None, present_round: float) -> float:

@@ -1,6 +1,6 @@
 """The plan of a package: computed from the source's facts before a frame is encoded, then final."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -45,7 +45,7 @@ class Rendition:
     path: str
     rung: Rung | None
     provider: str
-    spans: tuple[Span, ...]
+    spans: Sequence[Span]
 
     @property
     def kind(self) -> str:
@@ -116,14 +116,14 @@ class Plan:
     @cached_property
     def renditions(self) -> tuple[Rendition, ...]:
         """Video rungs, lowest first, then audio."""
-        spans = tuple(self.timeline.video())
+        spans = self.timeline.video()
         video = [
             Rendition(rung.name, f"video/{rung.name}", rung, self.provider_of(rung), spans)
             for rung in self.rungs
         ]
         if self.source.audio is None:
             return tuple(video)
-        sound = Rendition(AUDIO, "audio/main", None, "software", tuple(self.timeline.audio()))
+        sound = Rendition(AUDIO, "audio/main", None, "software", self.timeline.audio())
         return (*video, sound)
 
     @property
@@ -147,9 +147,13 @@ class Plan:
         """Number of promised media segments."""
         return sum(len(rendition.spans) for rendition in self.renditions)
 
+    @cached_property
+    def _by_name(self) -> dict[str, Rendition]:
+        return {r.name: r for r in self.renditions}
+
     def rendition(self, name: str) -> Rendition:
         """Return a rendition by name; raises KeyError."""
-        return {r.name: r for r in self.renditions}[name]
+        return self._by_name[name]
 
     def promised(self) -> dict[str, Any]:
         """Return the content of `plan.json`, from which the content API answers."""

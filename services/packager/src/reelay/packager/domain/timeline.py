@@ -1,8 +1,12 @@
 """The timeline rule: where segments begin and end, alike on every rendition."""
 
-from collections.abc import Iterator
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
+from itertools import accumulate
+from typing import overload
 
 AUDIO_RATE_HZ = 48_000
 AAC_FRAME_SAMPLES = 1024
@@ -74,28 +78,29 @@ class Timeline:
         """`EXT-X-TARGETDURATION` (RFC 8216, section 4.3.3.1)."""
         return round(self.steady_frames / self.rate)
 
-    def video(self) -> list[Span]:
+    def video(self) -> "Spans":
         """Return the video segments; the last takes the rest."""
-        return [
-            Span(number, first, min(length, self.frames - first))
-            for number, (first, length) in enumerate(self._cuts(), 1)
-        ]
+        return Spans(self, self._segments)
 
-    def audio(self) -> list[Span]:
+    def audio(self) -> "Spans":
         """Return the audio segments in AAC frames of 1024 samples at 48 kHz.
 
         A boundary lies on the first AAC frame at or after the video's. A last video segment
         shorter than an AAC frame may leave nothing for audio: then it has one segment less.
         """
-        spans = [
-            (self.audio_boundary(span.first), self.audio_boundary(span.first + span.frames))
-            for span in self.video()
-        ]
-        return [
-            Span(number, first, end - first)
-            for number, (first, end) in enumerate(spans, 1)
-            if end > first
-        ]
+        count = self._segments
+        return Spans(self, count - (not self.audio_span(count).frames), is_sound=True)
+
+    def video_span(self, number: int) -> Span:
+        """Return a video segment by number."""
+        first = self._first_frame(number)
+        return Span(number, first, min(self._first_frame(number + 1), self.frames) - first)
+
+    def audio_span(self, number: int) -> Span:
+        """Return the audio segment that belongs to a video segment; it may be empty."""
+        video = self.video_span(number)
+        first = self.audio_boundary(video.first)
+        return Span(number, first, self.audio_boundary(video.first + video.frames) - first)
 
     def audio_boundary(self, frame: int) -> int:
         """Return the AAC frame at which audio is cut for a cut at a video frame."""
@@ -104,13 +109,43 @@ class Timeline:
 
     def segment_at(self, time_s: float) -> int:
         """Return the number of the video segment that shows `time_s`."""
-        frame = time_s * self.rate
-        return next((s.number for s in reversed(self.video()) if s.first <= frame), 1)
+        return max(1, bisect_right(self.video(), time_s * self.rate, key=lambda span: span.first))
 
-    def _cuts(self) -> Iterator[tuple[int, int]]:
-        first = 0
-        ramp = iter(RAMP)
-        while first < self.frames:
-            length = next(ramp, STEADY) * self.frames_per_second
-            yield first, length
-            first += length
+    @cached_property
+    def _segments(self) -> int:
+        """Number of video segments."""
+        ramp = next((n for n, frames in enumerate(self._ramp_ends) if frames >= self.frames), None)
+        if ramp is not None:
+            return ramp
+        return len(RAMP) + -(-(self.frames - self._ramp_ends[-1]) // self.steady_frames)
+
+    @cached_property
+    def _ramp_ends(self) -> list[int]:
+        """Frames before the first segment and after each of the ramp."""
+        return [n * self.frames_per_second for n in accumulate(RAMP, initial=0)]
+
+    def _first_frame(self, number: int) -> int:
+        """Return where a video segment begins, as if there were no end."""
+        ramp = self._ramp_ends[:number]
+        return ramp[-1] + (number - len(ramp)) * self.steady_frames
+
+
+@dataclass(frozen=True)
+class Spans(Sequence[Span]):
+    """All segments of a track, each computed when asked for: films of hours have thousands."""
+
+    timeline: Timeline
+    length: int
+    is_sound: bool = False
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, index: int) -> Span: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Span]: ...
+    def __getitem__(self, index: int | slice) -> Span | list[Span]:
+        span = self.timeline.audio_span if self.is_sound else self.timeline.video_span
+        chosen = range(1, self.length + 1)[index]
+        return span(chosen) if isinstance(chosen, int) else [span(number) for number in chosen]

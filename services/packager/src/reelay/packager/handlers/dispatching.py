@@ -6,24 +6,22 @@ wait for is soft state that every replica hears and that repeats itself.
 """
 
 import time
-from collections.abc import Mapping
-
-from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.common import metrics
 from reelay.common.commands import Lane
 from reelay.common.outbox import Transaction
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import PackageRow, TaskRow
-from reelay.packager.domain.chunks import ahead_chunk, chunk_cost, merge, ondemand_chunk
+from reelay.packager.domain.chunks import Chunk, ahead_chunk, chunk_cost, ondemand_chunk
 from reelay.packager.domain.demand import DemandBoard, Turns, Wanted
-from reelay.packager.domain.fairness import Contender, joining_time, next_in_turn
+from reelay.packager.domain.fairness import joining_time
 from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Rendition
 from reelay.packager.domain.repair_chunks import repair_chunk
 from reelay.packager.domain.window import ahead_window, ladder_window, ondemand_window
 from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.opening import Openings
+from reelay.packager.handlers.turns import OWNER, PACKAGE, LadderTurns, present_round
 from reelay.packager.handlers.work import URGENT, Work, publish_task
 
 
@@ -89,14 +87,14 @@ class Dispatcher:
             for other in await repository.unfinished(tx.session)
             if other is not row and other.owner_id == row.owner_id
         }
-        owners = await repository.virtual_times(tx.session, "owner")
+        owners = await repository.virtual_times(tx.session, OWNER)
         work = Work(tx, others, await repository.tasks(tx.session, others), now)
         if not any(map(work.waits, others)):
-            joined = joining_time(owners.get(row.owner_id), await _round(tx.session, owners))
-            await repository.set_virtual_time(tx.session, "owner", row.owner_id, joined)
-        packages = await repository.virtual_times(tx.session, "package")
+            joined = joining_time(owners.get(row.owner_id), await present_round(tx.session, owners))
+            await repository.set_virtual_time(tx.session, OWNER, row.owner_id, joined)
+        packages = await repository.virtual_times(tx.session, PACKAGE)
         joined = joining_time(None, min((packages.get(o, 0.0) for o in others), default=0.0))
-        await repository.set_virtual_time(tx.session, "package", row.package_id, joined)
+        await repository.set_virtual_time(tx.session, PACKAGE, row.package_id, joined)
 
     async def again(self, tx: Transaction, row: PackageRow, task: TaskRow) -> None:
         """Announce a task anew whose work message is gone."""
@@ -126,9 +124,8 @@ class Dispatcher:
             await work.announce(turn.package_id, chunk)
             for wanted in turn.wanted.values():
                 self._board.serve(wanted, now_s)
-        served = {task.package_id for task in work.tasks if task.lane == Lane.ONDEMAND}
         for package_id in dict.fromkeys(turn.package_id for turn in turns.all):
-            if package_id not in served:
+            if all(task.lane != Lane.ONDEMAND for task in work.tasks(package_id)):
                 continue
             if work.aheads() >= ahead_window(self._census.count()):
                 break
@@ -137,7 +134,7 @@ class Dispatcher:
     async def _run_ahead(self, work: Work, package_id: str, now_s: float) -> None:
         """Make the lowest rung ahead of a viewer who is being served, one chunk at a time."""
         focus = self._board.focus(package_id, now_s)
-        opening = [t for t in work.tasks if t.package_id == package_id and t.lane == Lane.OPENING]
+        opening = any(task.lane == Lane.OPENING for task in work.tasks(package_id))
         if focus is None or opening:
             return
         soon = work.taken(package_id, URGENT)
@@ -150,82 +147,39 @@ class Dispatcher:
 
         An init segment is there as soon as any segment is: its demand is one for the first missing.
         """
-        row = work.packages.get(wanted.package_id)
-        if row is None:
+        if wanted.package_id not in work.packages:
             return None, 0
         plan = work.plan(wanted.package_id)
         rendition = next((r for r in plan.renditions if r.path == wanted.rendition_path), None)
         if rendition is None or wanted.number > len(rendition.spans):
             return None, 0
-        stored = repository.stored_bits(row).get(rendition.name, 0)
+        stored = work.stored(wanted.package_id).get(rendition.name, 0)
         if wanted.number == 0:
             return (None, 0) if stored else (rendition, 1)
         return (None, 0) if stored >> (wanted.number - 1) & 1 else (rendition, wanted.number)
 
     async def _fill_window(self, work: Work) -> None:
         """Announce ladder chunks, turn by turn, until the window is full."""
-        encoders = self._census.count()
-        free = ladder_window(encoders) - work.count(Lane.LADDER)
+        free = ladder_window(self._census.count()) - work.count(Lane.LADDER)
         if free <= 0 or not work.packages:
             return
-        session = work.tx.session
-        owners = await repository.virtual_times(session, "owner")
-        packages = await repository.virtual_times(session, "package")
-        present_round = began_at = await _round(session, owners)
-        hungry = set(work.packages)
-        taken: dict[str, dict[str, int]] = {}
-        served: set[str] = set()
-        while free > 0 and hungry:
-            package_id = next_in_turn(_contenders(work, hungry, owners, packages)).package_id
-            owner_id = work.packages[package_id].owner_id
-            focus = self._board.focus(package_id, time.monotonic())
-            plan = work.plan(package_id)
-            alone = len(work.packages) == 1
-            mine = taken.get(package_id) or work.taken(package_id)
-            if work.packages[package_id].root_digest:  # it was complete, and is repaired
-                made = await repository.made_together(session, package_id)
-                chunk = repair_chunk(plan, made, mine)
-            else:
-                chunk = ladder_chunk(plan, mine, focus or 1, encoders, alone=alone)
+        turns = await LadderTurns.of(work)
+        while free > 0 and (package_id := turns.next):
+            chunk = await self._ladder_chunk(work, package_id)
             if chunk is None:
-                hungry.remove(package_id)
+                turns.leave()
                 continue
             await work.announce(package_id, chunk)
-            taken[package_id] = merge(mine, [chunk])
-            served.add(package_id)
+            turns.serve(chunk_cost(work.plan(package_id), chunk))
             free -= 1
-            cost = chunk_cost(plan, chunk)
-            present_round = max(present_round, owners.get(owner_id, 0.0))
-            owners[owner_id] = owners.get(owner_id, 0.0) + cost
-            packages[package_id] = packages.get(package_id, 0.0) + cost
-        paid = {work.packages[package_id].owner_id for package_id in served}
-        await repository.set_virtual_times(session, "owner", {o: owners[o] for o in paid})
-        await repository.set_virtual_times(session, "package", {p: packages[p] for p in served})
-        if present_round != began_at:
-            await repository.set_virtual_time(session, "round", "", present_round)
+        await turns.note()
 
-
-async def _round(session: AsyncSession, owners: Mapping[str, float]) -> float:
-    """Return the virtual time of the owner who was served last.
-
-    It outlives rests: who comes next, new or not, begins where the others ended. Where it was never
-    noted, nobody begins before anybody else.
-    """
-    rounds = await repository.virtual_times(session, "round")
-    return rounds.get("", max(owners.values(), default=0.0))
-
-
-def _contenders(
-    work: Work, hungry: set[str], owners: dict[str, float], packages: dict[str, float]
-) -> list[Contender]:
-    return [
-        Contender(
-            row.package_id,
-            row.owner_id,
-            row.created_at.timestamp(),
-            packages.get(row.package_id, 0.0),
-            owners.get(row.owner_id, 0.0),
-        )
-        for row in work.packages.values()
-        if row.package_id in hungry
-    ]
+    async def _ladder_chunk(self, work: Work, package_id: str) -> Chunk | None:
+        """Return what is made next of a package; None when all of it is made or under way."""
+        plan, taken = work.plan(package_id), work.taken(package_id)
+        if work.packages[package_id].root_digest:  # it was complete, and is repaired
+            made = await repository.made_together(work.tx.session, package_id)
+            return repair_chunk(plan, made, taken)
+        focus = self._board.focus(package_id, time.monotonic()) or 1
+        alone = len(work.packages) == 1
+        return ladder_chunk(plan, taken, focus, self._census.count(), alone=alone)
