@@ -36,13 +36,24 @@ async def refer(session: AsyncSession, package_id: str, video_id: UUID) -> None:
     """Note that a video needs a package."""
     statement = insert(PackageReference).values(package_id=package_id, video_id=video_id)
     await session.execute(statement.on_conflict_do_nothing())
-    await _set_unreferenced(session, [package_id], None)
+    await _set_unreferenced(session, col(PackageRow.package_id) == package_id, None)
 
 
 async def references(session: AsyncSession, package_id: str) -> Sequence[UUID]:
     """Return the videos that need a package."""
     statement = select(PackageReference.video_id).where(PackageReference.package_id == package_id)
     return (await session.exec(statement)).all()
+
+
+async def hold_packages_of(session: AsyncSession, video_id: UUID) -> None:
+    """Hold all packages that a held video needs: what is decided of them then stays true."""
+    held: set[str] = set()
+    mine = col(PackageReference.video_id) == video_id
+    statement = select(PackageReference.package_id).where(mine)
+    while fresh := set((await session.exec(statement)).all()) - held:  # one may just be replaced
+        for package_id in sorted(fresh):
+            await hold(session, package_id)
+        held |= fresh
 
 
 async def is_deleted(session: AsyncSession, video_id: UUID) -> bool:
@@ -75,14 +86,9 @@ async def move_references(session: AsyncSession, old: str, new: str) -> Sequence
 async def mark(session: AsyncSession) -> None:
     """Note of every package that no video needs that it is so from now on, unless noted before."""
     needed = sa.select(col(PackageReference.package_id))
-    await session.execute(
-        sa.update(PackageRow)
-        .where(
-            col(PackageRow.unreferenced_at).is_(None),
-            col(PackageRow.package_id).not_in(needed),
-        )
-        .values(unreferenced_at=sa.func.now())
-    )
+    unmarked = col(PackageRow.unreferenced_at).is_(None)
+    unneeded = unmarked & col(PackageRow.package_id).not_in(needed)
+    await _set_unreferenced(session, unneeded, sa.func.now())
 
 
 async def unneeded(session: AsyncSession, before: datetime) -> Sequence[str]:
@@ -127,12 +133,18 @@ async def _no_longer_needed(session: AsyncSession, packages: Sequence[str]) -> l
         col(PackageReference.package_id).in_(packages)
     )
     unneeded = sorted(set(packages) - set((await session.exec(needed)).all()))
-    await _set_unreferenced(session, unneeded, sa.func.now())
+    chosen = col(PackageRow.package_id).in_(unneeded)
+    await _set_unreferenced(session, chosen, sa.func.now())
     return unneeded
 
 
 async def _set_unreferenced(
-    session: AsyncSession, packages: Sequence[str], since: sa.ColumnElement[datetime] | None
+    session: AsyncSession,
+    chosen: sa.ColumnElement[bool],
+    since: sa.ColumnElement[datetime] | None,
 ) -> None:
-    mine = col(PackageRow.package_id).in_(packages)
+    """Note since when the chosen packages are not needed; their rows are locked in order."""
+    ids = select(PackageRow.package_id).where(chosen).order_by(PackageRow.package_id)
+    locked = list((await session.exec(ids.with_for_update())).all())
+    mine = col(PackageRow.package_id).in_(locked)
     await session.execute(sa.update(PackageRow).where(mine).values(unreferenced_at=since))

@@ -225,6 +225,10 @@ async def set_virtual_times(session: AsyncSession, kind: str, times: Mapping[str
 
 async def forget_turn(session: AsyncSession, package_id: str) -> None:
     """Forget the virtual time of a package that is finished."""
-    await session.execute(
-        sa.delete(TurnRow).where(col(TurnRow.kind) == "package", col(TurnRow.name) == package_id)
-    )
+    await forget_turns(session, [package_id])
+
+
+async def forget_turns(session: AsyncSession, package_ids: Iterable[str]) -> None:
+    """Forget the virtual times of packages that are finished."""
+    mine = col(TurnRow.name).in_(list(package_ids))
+    await session.execute(sa.delete(TurnRow).where(col(TurnRow.kind) == "package", mine))

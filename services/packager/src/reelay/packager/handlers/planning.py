@@ -101,15 +101,21 @@ class Planning:
         """Drop a video's reference for good, and the work that only it needed."""
         async with self._outbox.transaction() as tx:
             await references.hold(tx.session, str(deleted.video_id))
-            for package_id in await references.drop_references(tx.session, deleted.video_id):
-                row = await repository.lock(tx.session, package_id)
+            await references.hold_packages_of(tx.session, deleted.video_id)
+            unneeded = await references.drop_references(tx.session, deleted.video_id)
+            rows = [await repository.lock(tx.session, package_id) for package_id in unneeded]
+            for row in rows:
                 if row is not None and row.state == repository.PLANNED:
-                    row.state = repository.CANCELLED
-                    tx.session.add(row)
-                    await repository.delete_tasks(tx.session, package_id)
-                    await repository.forget_turn(tx.session, package_id)
-                    await self._store.put(f"packages/{package_id}/{FAILED}", failure(DELETED))
-                    log.info("cancelled", package_id=package_id)
+                    await self._cancel(tx, row)
+
+    async def _cancel(self, tx: Transaction, row: PackageRow) -> None:
+        """End a package that is being made for nobody."""
+        row.state = repository.CANCELLED
+        tx.session.add(row)
+        await repository.delete_tasks(tx.session, row.package_id)
+        await repository.forget_turn(tx.session, row.package_id)
+        await self._store.put(f"packages/{row.package_id}/{FAILED}", failure(DELETED))
+        log.info("cancelled", package_id=row.package_id)
 
     async def _insert(
         self, tx: Transaction, plan: Plan, owner_id: str, key: str

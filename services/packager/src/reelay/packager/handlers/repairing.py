@@ -103,18 +103,22 @@ class Repairing:
     async def _supersede(self, tx: Transaction, row: PackageRow, plan: Plan) -> None:
         """Let the next edition take the place of a package, for all videos that need it."""
         new = plan.next_edition()
+        await references.hold(tx.session, new.package_id)
+        bodies = await store_promises(self._store, new)
+        await self._store.put(f"packages/{row.package_id}/{FAILED}", failure(SUPERSEDED))
+        # Not before: no store, however slow, holds up what is decided of other films. Nor later:
+        # who decides has this lock first, and turns after it.
+        await repository.take_dispatch_lock(tx.session)
         row.state, row.superseded_by = repository.SUPERSEDED, new.package_id
         tx.session.add(row)
         await repository.delete_tasks(tx.session, row.package_id)
         await repository.forget_turn(tx.session, row.package_id)
-        await references.hold(tx.session, new.package_id)
         if await repository.insert_package(tx.session, new, row.owner_id, row.source_key):
             successor = await repository.lock(tx.session, new.package_id)
             assert successor is not None
             await self._dispatcher.admit(tx, successor)
             await self._dispatcher.dispatch(tx)
-        await note_promises(tx.session, new.package_id, await store_promises(self._store, new))
-        await self._store.put(f"packages/{row.package_id}/{FAILED}", failure(SUPERSEDED))
+        await note_promises(tx.session, new.package_id, bodies)
         for video_id in await references.move_references(
             tx.session, row.package_id, new.package_id
         ):

@@ -24,10 +24,15 @@ class LadderTurns:
 
     @classmethod
     async def of(cls, work: Work) -> "LadderTurns":
-        """Return the turns of all packages in work."""
+        """Return the turns of all packages in work.
+
+        A decision that began before a package ended may have noted its turn once more after that.
+        """
         session = work.tx.session
         owners = await repository.virtual_times(session, OWNER)
         packages = await repository.virtual_times(session, PACKAGE)
+        if ended := packages.keys() - work.packages.keys():
+            await repository.forget_turns(session, sorted(ended))
         return cls(work, owners, packages, await present_round(session, owners))
 
     @property

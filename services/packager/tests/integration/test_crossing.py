@@ -1,0 +1,122 @@
+"""Decisions about one package that are taken at the same time."""
+
+import asyncio
+from typing import Any
+from uuid import UUID
+
+import pytest
+import sqlalchemy as sa
+
+from reelay.common.events import VideoDeleted
+from reelay.packager.adapters import references, repository
+from reelay.packager.handlers.repairing import Repairing
+
+from .house import House
+from .test_dispatching import ten_more
+
+pytestmark = pytest.mark.integration
+
+WAITING = sa.text(
+    "select count(*) from pg_stat_activity"
+    " where datname = current_database() and wait_event_type = 'Lock'"
+)
+
+
+async def until_waiting(house: House, count: int) -> None:
+    """Wait until so many transactions wait for others."""
+    async with asyncio.timeout(60):
+        while True:
+            async with house.database.transaction() as session:
+                if (await session.execute(WAITING)).scalar_one() >= count:
+                    return
+            await asyncio.sleep(0.01)
+
+
+async def under_repair(house: House, asset: str, seconds: float) -> tuple[str, UUID, Repairing]:
+    """Make a package, damage all of its segments and begin to repair it."""
+    package_id, video_id = await house.request(asset, seconds=seconds)
+    await house.make_all()
+    keys = await house.stored(f"packages/{package_id}/")
+    damaged = [key.split("/", 2)[2] for key in keys if key.endswith(".m4s")]
+    repairing = Repairing(house.outbox, house.store, house.dispatcher)
+    assert await repairing.repair(package_id, damaged) == "encoding"
+    return package_id, video_id, repairing
+
+
+async def test_package_is_replaced_while_another_decision_has_the_lock(house: House) -> None:
+    package_id, _, repairing = await under_repair(house, "1" * 64, 900)
+    await ten_more(house)
+    async with house.outbox.transaction() as tx:
+        await repository.take_dispatch_lock(tx.session)
+        replacing = asyncio.create_task(repairing.replace(package_id))
+        await until_waiting(house, 1)
+        await house.dispatcher.dispatch(tx)
+    await replacing
+    assert await house.state(package_id) == repository.SUPERSEDED
+
+
+async def test_deletion_of_one_video_leaves_the_package_of_another_that_just_came(
+    house: House,
+) -> None:
+    package_id, first = await house.request("2" * 64, seconds=60)
+    async with house.outbox.transaction() as tx:
+        await repository.take_dispatch_lock(tx.session)
+        coming = asyncio.create_task(house.request("2" * 64, seconds=60))
+        await until_waiting(house, 1)
+        deleted = VideoDeleted(video_id=first, owner_id="a")
+        going = asyncio.create_task(house.planning(60).forget_video(deleted))
+        await until_waiting(house, 2)
+    await asyncio.gather(coming, going)
+    assert await house.state(package_id) == repository.PLANNED
+
+
+async def test_work_is_cancelled_when_both_videos_are_deleted_at_once(house: House) -> None:
+    planning, states = house.planning(), []
+    for number in range(1, 16):
+        both = [await house.request(f"{number:064x}") for _ in range(2)]
+        facts = [VideoDeleted(video_id=video, owner_id="a") for _, video in both]
+        await asyncio.gather(*map(planning.forget_video, facts))
+        states.append(await house.state(both[0][0]))
+    assert set(states) == {repository.CANCELLED}
+
+
+async def test_video_is_deleted_while_its_package_is_replaced(house: House) -> None:
+    package_id, video, repairing = await under_repair(house, "3" * 64, 60)
+    async with house.outbox.transaction() as tx:
+        await repository.take_dispatch_lock(tx.session)
+        replacing = asyncio.create_task(repairing.replace(package_id))
+        await until_waiting(house, 1)
+        fact = VideoDeleted(video_id=video, owner_id="a")
+        going = asyncio.create_task(house.planning(60).forget_video(fact))
+        await until_waiting(house, 2)
+    await asyncio.gather(replacing, going)
+    async with house.database.transaction() as session:
+        assert await references.drop_references(session, video) == []
+
+
+async def test_slow_store_holds_up_no_other_film_while_one_is_replaced(house: House) -> None:
+    package_id, _, repairing = await under_repair(house, "4" * 64, 60)
+    asked, answer = asyncio.Event(), asyncio.Event()
+    put = house.store.put
+
+    async def slowly(*arguments: Any) -> Any:
+        asked.set()
+        await answer.wait()
+        return await put(*arguments)
+
+    house.store.put = slowly  # type: ignore[method-assign]
+    replacing = asyncio.create_task(repairing.replace(package_id))
+    async with asyncio.timeout(60):
+        await asked.wait()
+        async with house.outbox.transaction() as tx:
+            await house.dispatcher.dispatch(tx)
+        answer.set()
+        await replacing
+
+
+async def test_turn_that_was_noted_after_its_package_ended_is_forgotten(house: House) -> None:
+    async with house.outbox.transaction() as tx:
+        await repository.set_virtual_time(tx.session, "package", "ended", 5.0)
+    film = await house.add("a")
+    async with house.database.transaction() as session:
+        assert set(await repository.virtual_times(session, "package")) == {film.package_id}
