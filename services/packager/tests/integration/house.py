@@ -48,6 +48,7 @@ def segment_ready(
         size_bytes=1,
         made_first=made_first,
         made_last=made_last,
+        attempt=task.attempt,
     )
 
 

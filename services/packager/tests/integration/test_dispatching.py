@@ -2,8 +2,6 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,12 +10,10 @@ from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDeman
 from reelay.common.events import SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.streams import declare_consumer, work_consumer
-from reelay.packager.adapters import repository
+from reelay.packager.adapters import references, repository
 from reelay.packager.domain.ladder_chunks import LEAST_ALONE_S, LEAST_S
-from reelay.packager.domain.plan import make_plan
 from reelay.packager.handlers.upkeep import Upkeep, made_consumer
 
-from ..unit.plans import VERSIONS, plan
 from .house import House
 
 pytestmark = pytest.mark.integration
@@ -50,6 +46,22 @@ async def test_more_encoders_widen_the_window_at_once(house: House) -> None:
         await house.dispatcher.dispatch(tx)
     assert not house.dispatcher.encoders_changed
     assert len(on(Lane.LADDER, await house.work())) == 15 - 2
+
+
+async def test_encoders_that_are_silent_for_five_seconds_leave_a_narrower_window(
+    house: House,
+) -> None:
+    await ten_more(house)
+    await house.add("a", seconds=1200)
+    task, *_ = on(Lane.LADDER, await house.work())
+    now_s = house.census.clock()
+    house.census.clock = lambda: now_s + 4.0
+    assert not house.dispatcher.encoders_changed
+    house.census.clock = lambda: now_s + 6.0
+    assert house.dispatcher.encoders_changed
+    await house.finish(task)
+    assert on(Lane.LADDER, await house.work()) == []
+    assert not house.dispatcher.encoders_changed
 
 
 async def test_film_is_cut_in_shorter_chunks_while_it_is_the_only_one(house: House) -> None:
@@ -264,21 +276,9 @@ async def test_work_is_not_lost_while_what_was_made_of_it_waits_to_be_packaged(
 
 
 async def test_same_asset_requested_twice_at_once_makes_one_package(house: House) -> None:
-    source = plan(60, size=(640, 360)).source
-    film = make_plan("e" * 64, source, VERSIONS)
-
-    @asynccontextmanager
-    async def request() -> AsyncIterator[bool]:
-        async with house.outbox.transaction() as tx:
-            created = await repository.insert_package(tx.session, film, "a", "sources/x")
-            row = await repository.lock(tx.session, film.package_id)
-            assert row is not None
-            await house.dispatcher.dispatch(tx)
-            yield created
-
-    async def one() -> bool:
-        async with request() as created:
-            return created
-
-    assert sorted(await asyncio.gather(one(), one(), one())) == [False, False, True]
+    made = await asyncio.gather(*(house.request("e" * 64, seconds=60) for _ in range(3)))
+    assert len({package_id for package_id, _ in made}) == 1
     assert len(on(Lane.OPENING, await house.work())) == 1
+    async with house.database.transaction() as session:
+        needed_by = await references.references(session, made[0][0])
+    assert set(needed_by) == {video_id for _, video_id in made}

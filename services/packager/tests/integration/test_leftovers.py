@@ -7,14 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from reelay.common.commands import Lane
+from reelay.common.commands import EncodeChunk, Lane
+from reelay.common.events import SegmentReady
 from reelay.common.storage.port import read_all
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.domain.outcome import INDEX, PLAN
-from reelay.packager.handlers.upkeep import Upkeep
+from reelay.packager.handlers.upkeep import Upkeep, made_consumer
 
-from .house import House
+from .house import House, segment_ready
 from .test_dispatching import declare_consumers, on
 
 pytestmark = pytest.mark.integration
@@ -113,6 +114,32 @@ async def test_lost_work_that_somebody_just_forgets_is_left_to_them(house: House
         async with asyncio.timeout(20):
             await upkeep.find_lost()
     assert await house.work() == []
+
+
+def is_made(task: EncodeChunk, number: int) -> SegmentReady:
+    return segment_ready(task, "360p", number)
+
+
+async def test_lost_work_is_found_while_others_segments_wait_to_be_packaged(house: House) -> None:
+    await house.add("a")
+    await house.messaging.start()
+    await declare_consumers(house.messaging)
+    lost, *_ = on(Lane.LADDER, await house.work())
+    async with house.database.transaction() as session:
+        for row in await repository.tasks(session):
+            row.dispatched_at = datetime.now(UTC) - timedelta(minutes=1)
+            session.add(row)
+    made = made_consumer(Lane.LADDER)
+    waiting = await house.messaging.jetstream.pull_subscribe_bind(made.durable, stream=made.stream)
+    await house.messaging.publish(is_made(lost, 5))
+    upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
+    await upkeep.find_lost()
+    assert on(Lane.LADDER, await house.work()) == [], "it may be what waits"
+    await house.messaging.publish(is_made(lost.model_copy(update={"package_id": "other"}), 6))
+    (first,) = await waiting.fetch(1, timeout=20)
+    await first.ack_sync()
+    await upkeep.find_lost()
+    assert lost.task_id in {task.task_id for task in on(Lane.LADDER, await house.work())}
 
 
 async def test_owner_s_turn_that_is_just_counted_is_not_undone_by_another_film(

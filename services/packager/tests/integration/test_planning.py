@@ -1,6 +1,7 @@
 """Every request for a package ends: in a plan, or in a failure with a reason that still holds."""
 
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -15,10 +16,11 @@ from reelay.common.streams import fact_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.domain.outcome import FAILED
 from reelay.packager.domain.source import SourceFacts
+from reelay.packager.handlers.packaging import Packaging
 from reelay.packager.handlers.planning import UNPREPARED, Planning
 
 from ..unit.plans import VERSIONS
-from .house import House
+from .house import House, segment_ready
 
 pytestmark = pytest.mark.integration
 
@@ -94,3 +96,21 @@ async def test_failure_of_a_task_whose_segments_another_one_made_ends_nothing(
     await house.make(opening)
     await house.books.fail_package(failure_of(opening))
     assert await house.state(package_id) == repository.PLANNED
+
+
+async def test_segment_of_a_later_attempt_that_cannot_be_packaged_ends_the_film(
+    house: House,
+) -> None:
+    package_id, _ = await house.request("f" * 64)
+    task = (await house.work())[0]
+    async with house.outbox.transaction() as tx:
+        row = await repository.find(tx.session, package_id)
+        [current] = await repository.lock_tasks(tx.session, [task.task_id])
+        assert row is not None
+        await house.dispatcher.again(tx, row, current)
+    [again] = [each for each in await house.work() if each.task_id == task.task_id]
+    nobody: Any = None
+    packaging = Packaging(house.store, nobody, house.books, nobody, nobody)
+    ready = segment_ready(again, "360p", 1)
+    await packaging.give_up(ready.model_dump_json().encode(), ValueError("not ISO BMFF"))
+    assert await house.state(package_id) == repository.FAILED

@@ -219,6 +219,7 @@ class SegmentReady(Event):
     )
     made_last: int | None = None
     last_of_task: bool = Field(default=False, description="no further segment of this task follows")
+    attempt: int = Field(default=1, description="how often the task was announced")
     warnings: list[str] = Field(default_factory=list)
 
     def to_subject(self) -> str:

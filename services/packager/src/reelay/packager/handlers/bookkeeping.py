@@ -102,41 +102,18 @@ class Bookkeeping:
     async def _note_package(
         self, tx: Transaction, row: PackageRow, stored: list[StoredSegment]
     ) -> None:
-        tasks = await repository.tasks(tx.session, [row.package_id])
         for init in {s.init.path: s.init for s in stored}.values():
             await repository.insert_object(tx.session, row.package_id, init)
         for item in stored:
             made = (item.ready.made_first, item.ready.made_last)
             await repository.insert_object(tx.session, row.package_id, item.media, made)
-        bits = repository.stored_bits(row)
-        for segment in stored:
-            name = segment.ready.rendition
-            bits[name] = bits.get(name, 0) | 1 << (segment.ready.number - 1)
-        row.stored = {name: f"{value:x}" for name, value in bits.items()}
-        row.segments_stored = sum(value.bit_count() for value in bits.values())
-        plan = repository.plan_of(row)
+        plan, bits = repository.plan_of(row), _add(row, stored)
         row.playable = all(bits.get(r.name, 0) & 1 for r in plan.opening)
-        row.warnings = sorted({*row.warnings, *(w for s in stored for w in s.ready.warnings)})
         tx.session.add(row)
+        tasks = await repository.tasks(tx.session, [row.package_id])
         over = [t.task_id for t in tasks if is_made(plan, bits, repository.chunk_of(t))]
         await repository.drop_tasks(tx.session, over)
-        await tx.announce(
-            ManifestUpdated(
-                package_id=row.package_id,
-                available=_ranges(stored),
-                segments_stored=row.segments_stored,
-                segments_total=row.segments_total,
-                playable=row.playable,
-                renditions=[
-                    RenditionProgress(
-                        rendition=r.name,
-                        stored=bits.get(r.name, 0).bit_count(),
-                        total=len(r.spans),
-                    )
-                    for r in plan.renditions
-                ],
-            )
-        )
+        await tx.announce(_progress(row, plan, bits, stored))
 
     async def complete(self, package_id: str) -> None:
         """Write `index.json` and announce the package; repeating it changes nothing."""
@@ -228,7 +205,38 @@ async def _under_way(tx: Transaction, row: PackageRow) -> UnderWay:
     return UnderWay(repository.plan_of(row), {item.path: item.sha256 for item in once})
 
 
-def _ranges(stored: list[StoredSegment]) -> list[SegmentRange]:
+def _add(row: PackageRow, stored: Sequence[StoredSegment]) -> dict[str, int]:
+    """Note segments in a package's row; return all that are stored as bit sets."""
+    bits = repository.stored_bits(row)
+    for segment in stored:
+        name = segment.ready.rendition
+        bits[name] = bits.get(name, 0) | 1 << (segment.ready.number - 1)
+    row.stored = {name: f"{value:x}" for name, value in bits.items()}
+    row.segments_stored = sum(value.bit_count() for value in bits.values())
+    row.warnings = sorted({*row.warnings, *(w for s in stored for w in s.ready.warnings)})
+    return bits
+
+
+def _progress(
+    row: PackageRow, plan: Plan, bits: Mapping[str, int], stored: Sequence[StoredSegment]
+) -> ManifestUpdated:
+    """Return the news of segments that were just noted."""
+    return ManifestUpdated(
+        package_id=row.package_id,
+        available=_ranges(stored),
+        segments_stored=row.segments_stored,
+        segments_total=row.segments_total,
+        playable=row.playable,
+        renditions=[
+            RenditionProgress(
+                rendition=r.name, stored=bits.get(r.name, 0).bit_count(), total=len(r.spans)
+            )
+            for r in plan.renditions
+        ],
+    )
+
+
+def _ranges(stored: Sequence[StoredSegment]) -> list[SegmentRange]:
     """Return consecutive segments of one rendition as ranges."""
     ranges: list[SegmentRange] = []
     for rendition, number in sorted((s.ready.rendition, s.ready.number) for s in stored):

@@ -94,7 +94,7 @@ class Packaging:
             SegmentFailed(
                 task_id=ready.task_id,
                 package_id=ready.package_id,
-                attempt=1,
+                attempt=ready.attempt,
                 reason="A part of this video could not be packaged; the packager's log says why.",
                 log_tail=str(error),
             )

@@ -49,6 +49,8 @@ class Upkeep:
         self._messaging = messaging
         self._dispatcher = dispatcher
         self._books = books
+        self._missed: dict[UUID, int] = {}
+        """Where the stream of facts ended when a task was first seen without its message."""
 
     async def run(self) -> None:
         """Look after packages for ever."""
@@ -76,25 +78,8 @@ class Upkeep:
                 await self._books.complete(row.package_id)
 
     async def find_lost(self) -> None:
-        """Announce old tasks anew that no message tells of any more: compared with their queue.
-
-        Not while segments of that lane wait to be packaged: they may be all that is missing.
-        """
-        async with self._outbox.transaction() as tx:
-            limit = await repository.now(tx.session) - LOST_AFTER
-            tasks = await repository.tasks(tx.session)
-        queues: dict[tuple[str, str], list[TaskRow]] = defaultdict(list)
-        for task in tasks:  # in the order in which they were dispatched
-            queues[task.provider, task.lane].append(task)
-        lost: set[UUID] = set()
-        for (provider, lane), queue in queues.items():
-            old = {task.task_id for task in queue if task.dispatched_at < limit}
-            if not old or await self._first_in(provider, lane) == queue[0].task_id:
-                continue  # nothing older than the first can be missing in front of it
-            # Encoders tell what they made before their message goes.
-            gone = old - await self._all_in(provider, lane)
-            if gone and await self._is_packaged(lane):
-                lost |= gone
+        """Announce old tasks anew that no message tells of any more: compared with their queue."""
+        lost = await self._lost()
         if not lost:
             return
         given_up: list[TaskRow] = []
@@ -112,11 +97,41 @@ class Upkeep:
         for task in given_up:
             await self._books.fail_package(_failure(task))
 
-    async def _is_packaged(self, lane: str) -> bool:
-        """Tell whether all that encoders made on a lane is in its packages."""
+    async def _lost(self) -> set[UUID]:
+        """Return the tasks that are neither in their queue nor made."""
+        async with self._outbox.transaction() as tx:
+            limit = await repository.now(tx.session) - LOST_AFTER
+            tasks = await repository.tasks(tx.session)
+        queues: dict[tuple[str, str], list[TaskRow]] = defaultdict(list)
+        for task in tasks:  # in the order in which they were dispatched
+            queues[task.provider, task.lane].append(task)
+        missed: set[UUID] = set()
+        lost: set[UUID] = set()
+        for (provider, lane), queue in queues.items():
+            old = {task.task_id for task in queue if task.dispatched_at < limit}
+            if not old or await self._first_in(provider, lane) == queue[0].task_id:
+                continue  # nothing older than the first can be missing in front of it
+            if gone := old - await self._all_in(provider, lane):
+                missed |= gone
+                lost |= await self._unmade(gone, lane)
+        self._missed = {task_id: self._missed[task_id] for task_id in missed - lost}
+        return lost
+
+    async def _unmade(self, gone: set[UUID], lane: str) -> set[UUID]:
+        """Return those tasks of a lane of which nothing can be on its way into a package.
+
+        What encoders made of them was told before their messages went: all of that is packaged
+        when the packager is idle, or has come past where the facts ended when they were missed.
+        """
         made = made_consumer(Lane(lane))
+        stream = await self._messaging.jetstream.stream_info(made.stream)
+        for task_id in gone:
+            self._missed.setdefault(task_id, stream.state.last_seq)
         info = await self._messaging.jetstream.consumer_info(made.stream, made.durable)
-        return not (info.num_pending or info.num_ack_pending)
+        if not (info.num_pending or info.num_ack_pending):
+            return gone
+        floor = info.ack_floor.stream_seq if info.ack_floor else 0
+        return {task_id for task_id in gone if self._missed[task_id] <= floor}
 
     async def _first_in(self, provider: str, lane: str) -> UUID | None:
         """Return the task of the oldest message of a queue."""
