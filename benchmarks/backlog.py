@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from benchmarks.machine import Figure
-from benchmarks.sources import long_film, unlike_others
+from benchmarks.sources import everyday_film, long_film, unlike_others
 from benchmarks.system import running, upload, wait_for_plan
 from benchmarks.viewer import watch_upload
 
@@ -19,8 +19,8 @@ def measure(runs: int = 10) -> list[Figure]:
             sent = upload(client, long_film(FILM_S), f"film {number}", unlike_others())
             wait_for_plan(client, sent.video_id)
         for number in range(runs):
-            clip = long_film(CLIP_S)
+            clip = everyday_film(CLIP_S)
             sight = watch_upload(system, client, clip, f"clip {number}", unlike_others())
             waits.append(sight.seen_s)
     figure = Figure("30 s clip behind 10 h of films → playable", "s", waits)
-    return [replace(figure, target=f"p50 ≤ {LIMIT_S}", holds=figure.median <= LIMIT_S)]
+    return [replace(figure, target=f"p95 ≤ {LIMIT_S}", holds=figure.quantile(0.95) <= LIMIT_S)]

@@ -38,6 +38,11 @@ class System:
         """The gateway."""
         return f"http://127.0.0.1:{self.port}"
 
+    @property
+    def store(self) -> Path:
+        """Where the object store keeps its objects."""
+        return self.data / "store"
+
     def client(self) -> httpx.Client:
         """Return a client with the administrator's token."""
         token = (self.data / "admin-token").read_text().strip()

@@ -56,6 +56,8 @@ def _film(encoders: int) -> tuple[float, dict[str, Any]]:
             sent = upload(client, film(FILM_S), "film", unlike_others())
             video = wait_for_state(client, sent.video_id, "ready")
             took_s = time.monotonic() - sent.ended_at
+            if video["state"] != "ready":
+                raise RuntimeError(video["reason"])
         plan = client.get(f"/api/v1/content/{video['package_id']}/plan.json").json()
         return took_s, plan["recipe"]
 
