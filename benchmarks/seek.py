@@ -22,7 +22,8 @@ RAMP_SEGMENTS, RAMP_FRAMES = 3, 100
 
 def measure(runs: int = 10, *, busy: bool = False) -> list[Figure]:
     """Measure `runs` positions; `busy` while all cores encode other films."""
-    ours, places = [], []
+    ours: list[float] = []
+    places: list[int] = []
     source = everyday_film(FILM_S)
     with running() as system, system.client() as client:
         others = [upload(client, film(60), f"other {n}", unlike_others()) for n in range(3 * busy)]
