@@ -4,9 +4,7 @@ A chunk starts an FFmpeg, which decodes from the keyframe before its first frame
 every 5 s, chunks of 16 s cost 3 % of a ladder more than chunks of 32 s.
 """
 
-from bisect import bisect_left
 from collections.abc import Mapping
-from itertools import accumulate
 
 from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import (
@@ -99,13 +97,13 @@ class _Cut:
         segment `first`. Seconds are shared, not segments: those of the ramp are short.
         """
         run = (~missing & (missing + 1)).bit_length() - 1
-        ends_s = list(accumulate(_seconds(number) for number in range(first, first + run)))
+        whole_s = _seconds_of(first, run)
         cost = AUDIO_COST + self._decode_cost + sum(map(encode_cost, self._renditions))
         shares = SHARES * encoders if encoders > 1 else 1
-        wanted_s = max(self._least_s, min(MOST_S, MOST_COST / cost, ends_s[-1] / shares))
-        if ends_s[-1] < 1.5 * wanted_s:
+        wanted_s = max(self._least_s, min(MOST_S, MOST_COST / cost, whole_s / shares))
+        if whole_s < 1.5 * wanted_s:
             return run
-        return bisect_left(ends_s, wanted_s) + 1
+        return next(count for count in range(1, run) if _seconds_of(first, count) >= wanted_s)
 
     def _lacking(self, number: int) -> frozenset[str]:
         return frozenset(
@@ -124,6 +122,12 @@ class _Cut:
             for rendition in self._renditions
             if rendition.name in names and number <= len(rendition.spans)
         )
+
+
+def _seconds_of(first: int, count: int) -> int:
+    """Return how long so many segments are together, unless the last is among them."""
+    ramp = RAMP[first - 1 : first - 1 + count]
+    return sum(ramp) + STEADY * (count - len(ramp))
 
 
 def _seconds(number: int) -> float:
