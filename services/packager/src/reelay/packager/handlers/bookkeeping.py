@@ -83,37 +83,45 @@ class Bookkeeping:
         return ready.rendition == plan.audio_rendition.name
 
     async def note(self, stored: Sequence[StoredSegment]) -> None:
-        """Note stored segments, announce them, dispatch what they make room for."""
+        """Note stored segments, announce them, dispatch what they make room for.
+
+        Most make none: of a chunk only the last segment does, or the first that shows a picture.
+        """
         finished = []
+        makes_room = False
         by_package = sorted(stored, key=lambda s: s.ready.package_id)
         async with self._outbox.transaction() as tx:
             for package_id, group in groupby(by_package, key=lambda s: s.ready.package_id):
                 row = await repository.lock(tx.session, package_id)
                 if row is None or row.state != repository.PLANNED:
                     continue
-                await self._note_package(tx, row, list(group))
+                makes_room |= await self._note_package(tx, row, list(group))
                 if row.segments_stored == row.segments_total:
                     finished.append(package_id)
         for package_id in finished:
             await self.complete(package_id)
-        async with self._outbox.transaction() as tx:  # by itself: viewers wait for the news above
-            await self._dispatcher.dispatch(tx)
+        if makes_room:
+            async with self._outbox.transaction() as tx:  # by itself: viewers wait for the news
+                await self._dispatcher.dispatch(tx)
 
     async def _note_package(
         self, tx: Transaction, row: PackageRow, stored: list[StoredSegment]
-    ) -> None:
+    ) -> bool:
+        """Note segments of one package; tell whether anything can be dispatched instead of them."""
         for init in {s.init.path: s.init for s in stored}.values():
             await repository.insert_object(tx.session, row.package_id, init)
         for item in stored:
             made = (item.ready.made_first, item.ready.made_last)
             await repository.insert_object(tx.session, row.package_id, item.media, made)
         plan, bits = repository.plan_of(row), _add(row, stored)
+        was_playable = row.playable
         row.playable = all(bits.get(r.name, 0) & 1 for r in plan.opening)
         tx.session.add(row)
         tasks = await repository.tasks(tx.session, [row.package_id])
         over = [t.task_id for t in tasks if is_made(plan, bits, repository.chunk_of(t))]
         await repository.drop_tasks(tx.session, over)
         await tx.announce(_progress(row, plan, bits, stored))
+        return bool(over) or row.playable != was_playable
 
     async def complete(self, package_id: str) -> None:
         """Write `index.json` and announce the package; repeating it changes nothing."""
