@@ -190,12 +190,14 @@ class Instant:
         count = len(part.renditions) * (part.last - part.first + 1)
         self.packagers.package(count, partial(self._stored, package, part, chunk), urgent=urgent)
 
-    def _stored(self, package: Package, part: Chunk, chunk: Chunk) -> None:
+    def _stored(self, package: Package, part: Chunk, chunk: Chunk) -> bool:
+        """Note a part of a chunk; tell whether it makes room for another."""
         package.store(part)
         ends = part.last == chunk.last
+        begins = package.playable_s is None and package.is_watchable(1)
         if ends and part.lane == Lane.LADDER:
             self.outstanding -= 1
-        if package.playable_s is None and package.is_watchable(1):
+        if begins:
             self._playable(package)
         if ends:
             package.urgent.pop(chunk, None)
@@ -209,6 +211,7 @@ class Instant:
             self._in_work -= 1
             self._unready -= 1
         self._check_end()
+        return ends or begins
 
     def _check_end(self) -> None:
         if not self._unready and not self.viewing.watching and not self._end.triggered:

@@ -1,8 +1,8 @@
 """The packager's replicas: they package what encoders made, and decide under one lock what is next.
 
-After each batch of segments, each plan, each news of a demand and every few seconds a replica
-decides; one decision at a time, whichever replica takes it, and it takes longer the more packages
-are unfinished.
+After each batch of segments that makes room, each plan, each news of a demand and every few seconds
+a replica decides; one decision at a time, whichever replica takes it, and it takes longer the more
+packages are unfinished.
 """
 
 import random
@@ -23,6 +23,8 @@ ENCODERS_A_REPLICA = 100
 HOUR_S = 3600.0
 
 Do = Callable[[], None]
+Store = Callable[[], bool]
+"""Notes what was made; tells whether anything can be dispatched instead of it."""
 
 
 def replicas(encoders: int) -> int:
@@ -59,7 +61,7 @@ class _Part:
     """Segments of a chunk that were made together, and what is to be done when they are stored."""
 
     left: int
-    store: Do
+    store: Store
 
 
 @dataclass(slots=True)
@@ -70,15 +72,15 @@ class _Inbox:
     segments: int = 0
     idle: deque[simpy.Event] = field(default_factory=deque)
 
-    def put(self, segments: int, store: Do) -> None:
+    def put(self, segments: int, store: Store) -> None:
         self.parts.append(_Part(segments, store))
         self.segments += segments
         if self.idle:
             self.idle.popleft().succeed()
 
-    def take(self) -> tuple[int, list[Do]]:
+    def take(self) -> tuple[int, list[Store]]:
         """Return how many segments go into one call, and what to do for parts that end with it."""
-        ended: list[Do] = []
+        ended: list[Store] = []
         count = min(BATCH, self.segments)
         room = count
         while room and self.parts:
@@ -114,7 +116,7 @@ class Packagers:
             env.process(self._answer(replica))
             env.process(self._look(chance.random()))
 
-    def package(self, segments: int, store: Do, *, urgent: bool) -> None:
+    def package(self, segments: int, store: Store, *, urgent: bool) -> None:
         """Package segments that were made together; `store` is called when they are stored."""
         (self._urgent if urgent else self._patient).put(segments, store)
 
@@ -125,7 +127,10 @@ class Packagers:
                 news.succeed()
 
     def _work_off(self, inbox: _Inbox, linger_s: float) -> ProcessGenerator:
-        """Package what waits, let it be stored, decide; the next batch waits for all of that."""
+        """Package what waits, let it be stored, and decide where that makes room.
+
+        The next batch waits for all of that.
+        """
         while True:
             while not inbox.parts:
                 inbox.idle.append(self._env.event())
@@ -136,9 +141,8 @@ class Packagers:
                     continue
             count, ended = inbox.take()
             yield self._env.timeout(self._times.packaging_s(count) + self._times.hops_s)
-            for store in ended:
-                store()
-            yield from self._lock.decide(self._decide)
+            if any([store() for store in ended]):
+                yield from self._lock.decide(self._decide)
 
     def _answer(self, replica: int) -> ProcessGenerator:
         """Decide once for all demands that came meanwhile."""

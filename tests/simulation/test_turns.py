@@ -4,7 +4,7 @@ import random
 
 from benchmarks.simulation.package import Package, shape
 from benchmarks.simulation.turns import Turns
-from reelay.packager.domain.fairness import Contender, next_in_turn
+from reelay.packager.domain.fairness import Contender, TurnQueue
 from tests.simulation.days import video
 
 
@@ -26,13 +26,13 @@ def test_heaps_choose_what_the_packager_would() -> None:
             waiting.append(package)
             owners[owner] = turns.time_of(owner)
             continue
-        expected = next_in_turn(
+        expected = TurnQueue(
             Contender(
                 str(p.video.number), str(p.video.owner), p.created_s, p.virtual_time,
                 owners[p.video.owner],
             )
             for p in waiting
-        )  # fmt: skip
+        ).next  # fmt: skip
         found = turns.next(0.0)
         assert found is not None
         package, chunk = found
