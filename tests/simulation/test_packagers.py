@@ -26,8 +26,12 @@ class Office:
             lambda: False, random.Random(1),
         )  # fmt: skip
 
-    def note(self, name: str) -> Callable[[], None]:
-        return lambda: self.stored.update({name: self.env.now})
+    def note(self, name: str, makes_room: bool = True) -> Callable[[], bool]:
+        def store() -> bool:
+            self.stored[name] = self.env.now
+            return makes_room
+
+        return store
 
     def call_s(self, segments: int) -> float:
         return TIMES.packaging_s(segments) + TIMES.hops_s
@@ -67,6 +71,15 @@ def test_part_that_does_not_fit_is_stored_with_the_next_batch() -> None:
     office.env.run(until=10)
     assert office.stored["a"] == pytest.approx(office.call_s(BATCH))
     assert office.stored["b"] == pytest.approx(office.stored["a"] + HOLD_S + office.call_s(4))
+
+
+def test_nothing_is_decided_when_what_was_stored_makes_no_room() -> None:
+    office = Office()
+    office.packagers.package(BATCH, office.note("middle", makes_room=False), urgent=True)
+    office.packagers.package(1, office.note("end"), urgent=True)
+    office.env.run(until=10)
+    assert office.stored["end"] == pytest.approx(office.call_s(BATCH) + office.call_s(1))
+    assert len(office.decided) == 1
 
 
 def test_viewers_segments_do_not_wait_for_the_ladders() -> None:
