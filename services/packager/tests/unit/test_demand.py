@@ -2,7 +2,7 @@
 
 import pytest
 
-from reelay.packager.domain.demand import LAPSE_S, DemandBoard, Wanted, parse_path
+from reelay.packager.domain.demand import LAPSE_S, MISSED_S, DemandBoard, Wanted, parse_path
 
 LOW = "video/360p"
 
@@ -134,6 +134,93 @@ def test_demand_of_one_viewer_lapses_while_that_of_another_lasts() -> None:
     for number in (1, 2, 3):
         board.hear(wanted(number), "greedy-1", LAPSE_S)
     assert board.waiting(LAPSE_S + 0.2) == [wanted(1), wanted(2), wanted(3)]
+
+
+def test_who_left_waits_no_more() -> None:
+    board = DemandBoard()
+    for number in range(1, 11):
+        board.hear(wanted(number * 10), "a", number / 5, "here")
+        board.withdraw(wanted(number * 10 - 10), "a", "here")
+    assert board.waiting(2.0) == [wanted(100)]
+
+
+def test_who_left_keeps_nobody_else_from_waiting() -> None:
+    board = DemandBoard()
+    board.hear(wanted(3), "a", 0.0, "here")
+    board.hear(wanted(3), "b", 0.1, "here")
+    board.withdraw(wanted(3), "a", "here")
+    assert board.waiting(0.2) == [wanted(3)]
+    assert not board.hear(wanted(3), "c", 0.3, "here")
+    board.withdraw(wanted(3), "b", "here")
+    board.withdraw(wanted(3), "c", "here")
+    assert board.waiting(0.4) == []
+    assert board.hear(wanted(3), "a", 0.5, "here")
+
+
+def test_who_left_one_teller_waits_on_at_another() -> None:
+    board = DemandBoard()
+    board.hear(wanted(3), "a", 0.0, "here")
+    board.hear(wanted(3), "a", 0.0, "there")
+    board.withdraw(wanted(3), "a", "here")
+    board.withdraw(wanted(3), "a", "here")
+    assert board.waiting(0.1) == [wanted(3)]
+    assert board.waiting(LAPSE_S + 0.1) == []
+
+
+def test_withdrawal_of_what_nobody_waits_for_is_nothing() -> None:
+    board = DemandBoard()
+    board.hear(wanted(3), "a", 0.0, "here")
+    board.withdraw(wanted(4), "a", "here")
+    board.withdraw(wanted(3), "b", "here")
+    board.withdraw(wanted(3), "a", "there")
+    assert board.waiting(0.1) == [wanted(3)]
+
+
+def test_late_withdrawal_is_made_good_by_the_next_repetition() -> None:
+    board = DemandBoard()
+    board.hear(wanted(3), "a", 0.0, "here")
+    board.withdraw(wanted(3), "a", "here")
+    assert board.hear(wanted(3), "a", 0.5, "here")
+    assert board.waiting(0.6) == [wanted(3)]
+
+
+def test_position_that_a_viewer_came_to_last_goes_before_those_they_left() -> None:
+    board = DemandBoard()
+    sound = wanted(50, path="audio/main")
+    for moment, segments in enumerate([[10, 11], [90], [50, 51]]):
+        for number in segments:
+            board.hear(wanted(number), "a", moment / 10)
+    board.hear(sound, "a", 0.21)
+    board.hear(wanted(91), "a", 0.15)
+    newest = [wanted(50), wanted(51), sound]
+    assert board.waiting(0.3) == [*newest, wanted(90), wanted(91), wanted(10), wanted(11)]
+
+
+def test_viewer_who_seeks_gets_no_turns_of_others() -> None:
+    board = DemandBoard()
+    for number in range(1, 11):
+        board.hear(wanted(number * 10), "seeks", number / 100)
+    board.hear(wanted(500), "stays", 0.05)
+    board.hear(wanted(501), "stays", 0.05)
+    first_four = [wanted(500), wanted(100), wanted(501), wanted(90)]
+    assert board.waiting(0.2)[:4] == first_four
+
+
+def test_demand_that_missed_a_repetition_goes_last() -> None:
+    board = DemandBoard()
+    board.hear(wanted(90), "a", 0.1)
+    board.hear(wanted(10), "a", 0.0)
+    board.hear(wanted(10), "a", 0.5)
+    assert board.waiting(0.5) == [wanted(90), wanted(10)]
+    assert board.waiting(0.2 + MISSED_S) == [wanted(10), wanted(90)]
+
+
+def test_who_waits_on_is_not_passed_over_for_ever() -> None:
+    board = DemandBoard()
+    for moment in range(10):
+        board.hear(wanted(10), "a", moment / 2)
+        board.hear(wanted(100 * moment + 200), "a", moment / 2)
+    assert board.waiting(4.6)[0] == wanted(10)
 
 
 def test_repeated_demand_is_no_seek() -> None:

@@ -103,6 +103,21 @@ class SegmentDemanded(Message):
         default="",
         description="tells viewers apart, so that they take turns: address, dash, player at it",
     )
+    teller: str = Field(default="", description="the process at which the viewer waits")
+
+
+class DemandWithdrawn(Message):
+    """A viewer left and waits no more for an object (plain NATS, never stored).
+
+    Only what the same teller demanded ends; without this it lapses.
+    """
+
+    subject = "demand.withdrawn"
+
+    package_id: str
+    path: str
+    viewer: str
+    teller: str
 
 
 class SegmentsStored(Message):
@@ -143,6 +158,7 @@ class DeadLetter(Message):
 COMMANDS: tuple[type[Message], ...] = (
     EncodeChunk,
     SegmentDemanded,
+    DemandWithdrawn,
     SegmentsStored,
     EncoderAlive,
     DeadLetter,

@@ -1,13 +1,16 @@
 """What viewers wait for, and where they are: soft state that lapses when nobody repeats it."""
 
 import re
-from collections import Counter, defaultdict
-from collections.abc import Iterator
+from collections import defaultdict
 from dataclasses import dataclass, field
 from operator import itemgetter
 
 LAPSE_S = 2.0
 """A demand that is not repeated for this long is dropped: its viewer has left or been served."""
+
+MISSED_S = 0.75
+"""A demand is repeated every 0.5 s: after this time one repetition is missing, and its viewer has
+probably left."""
 
 FOCUS_S = 60.0
 """How long after the last demand the ladder still works around its position."""
@@ -74,7 +77,13 @@ class _Demand:
     """What one viewer waits for."""
 
     first_heard_s: float
-    last_heard_s: float
+    heard_s: dict[str, float] = field(default_factory=dict)
+    """When each teller, the process at which the viewer waits, said so last."""
+
+    @property
+    def last_heard_s(self) -> float:
+        """When somebody said so last."""
+        return max(self.heard_s.values())
 
 
 @dataclass
@@ -87,7 +96,7 @@ class DemandBoard:
     _served: dict[str, float] = field(default_factory=dict)
     """When something was last under way for each viewer and each address that waits."""
 
-    def hear(self, wanted: Wanted, viewer: str, now_s: float) -> bool:
+    def hear(self, wanted: Wanted, viewer: str, now_s: float, teller: str = "") -> bool:
         """Note a demand; True when nobody was waiting for the segment."""
         viewers = {
             name: demand
@@ -96,11 +105,23 @@ class DemandBoard:
         }
         news = not viewers
         begins = viewer not in viewers
-        viewers.setdefault(viewer, _Demand(now_s, now_s)).last_heard_s = now_s
+        viewers.setdefault(viewer, _Demand(now_s)).heard_s[teller] = now_s
         self._demands[wanted] = viewers
         if wanted.number and (begins or self._is_focus(wanted)):
             self._focus[wanted.package_id] = (wanted.number, now_s)
         return news
+
+    def withdraw(self, wanted: Wanted, viewer: str, teller: str) -> None:
+        """Drop what a teller demanded for a viewer; where the viewer waits at others, it lasts."""
+        viewers = self._demands.get(wanted, {})
+        demand = viewers.get(viewer)
+        if demand is None:
+            return
+        demand.heard_s.pop(teller, None)
+        if not demand.heard_s:
+            del viewers[viewer]
+        if not viewers:
+            del self._demands[wanted]
 
     def serve(self, wanted: Wanted, now_s: float) -> None:
         """Note that a segment is under way: those who wait for it have their turn."""
@@ -120,17 +141,17 @@ class DemandBoard:
         """Return the segments that are still waited for, in the order in which they are served.
 
         Addresses take turns, at each address its players do, and each one's demands are served as
-        they came: who asks for everything at once, under whatever names, delays nobody else by
-        more than one turn, also not where both wait for the same segment. A turn lasts beyond its
-        segment: who had one goes behind all who have waited since before it.
+        `_in_order` says: who asks for everything at once, under whatever names, delays nobody else
+        by more than one turn, also not where both wait for the same segment. A turn lasts beyond
+        its segment: who had one goes behind all who have waited since before it.
         """
         self._lapse(now_s)
-        turns: Counter[str] = Counter()
         at_address: dict[str, list[tuple[int, float, Wanted]]] = defaultdict(list)
-        for heard_s, viewer, wanted in sorted(self._entries(), key=itemgetter(0)):
-            since_s = max(heard_s, self._served.get(viewer, heard_s))
-            at_address[_address(viewer)].append((turns[viewer], since_s, wanted))
-            turns[viewer] += 1
+        for viewer, mine in self._by_viewer().items():
+            for turn, wanted in enumerate(_in_order(mine, now_s)):
+                heard_s = mine[wanted].first_heard_s
+                since_s = max(heard_s, self._served.get(viewer, heard_s))
+                at_address[_address(viewer)].append((turn, since_s, wanted))
         queue = [
             (turn, max(since_s, self._served.get(address, since_s)), wanted)
             for address, demands in at_address.items()
@@ -138,10 +159,12 @@ class DemandBoard:
         ]
         return list(dict.fromkeys(wanted for _, _, wanted in sorted(queue, key=itemgetter(0, 1))))
 
-    def _entries(self) -> Iterator[tuple[float, str, Wanted]]:
+    def _by_viewer(self) -> dict[str, dict[Wanted, _Demand]]:
+        mine: dict[str, dict[Wanted, _Demand]] = defaultdict(dict)
         for wanted, viewers in self._demands.items():
             for viewer, demand in viewers.items():
-                yield demand.first_heard_s, viewer, wanted
+                mine[viewer][wanted] = demand
+        return mine
 
     def _is_focus(self, wanted: Wanted) -> bool:
         return self._focus.get(wanted.package_id, (0, 0.0))[0] == wanted.number
@@ -161,6 +184,44 @@ class DemandBoard:
             for package, (number, heard_s) in self._focus.items()
             if now_s - heard_s <= FOCUS_S
         }
+
+
+def _in_order(mine: dict[Wanted, _Demand], now_s: float) -> list[Wanted]:
+    """Return one viewer's demands as they are served.
+
+    First what has waited for longer than any that was left could, oldest first: nobody who sits on
+    is passed over for ever. Then the position that was come to last, then those before it, each
+    from its oldest demand on; last what missed a repetition.
+    """
+    came = sorted(mine, key=lambda wanted: mine[wanted].first_heard_s)
+    missed = {w for w in came if now_s - mine[w].last_heard_s > MISSED_S}
+    patient = {w for w in came if now_s - mine[w].first_heard_s > LAPSE_S}
+    newest_s = _newest_at_position(mine)
+
+    def rank(wanted: Wanted) -> tuple[bool, bool, float]:
+        if wanted in missed or wanted in patient:
+            return wanted in missed, wanted not in patient, 0.0
+        return False, True, -newest_s[wanted]
+
+    return sorted(came, key=rank)  # Within a rank they stay as they came.
+
+
+def _newest_at_position(mine: dict[Wanted, _Demand]) -> dict[Wanted, float]:
+    """Return when something was last asked for first at the position of each demand.
+
+    Segments of one film without a gap are one position, in whatever renditions.
+    """
+    positions: list[list[Wanted]] = []
+    for wanted in sorted(mine, key=lambda wanted: (wanted.package_id, wanted.number)):
+        last = positions[-1][-1] if positions else None
+        if last and last.package_id == wanted.package_id and wanted.number - last.number <= 1:
+            positions[-1].append(wanted)
+        else:
+            positions.append([wanted])
+    newest_s: dict[Wanted, float] = {}
+    for position in positions:
+        newest_s |= dict.fromkeys(position, max(mine[w].first_heard_s for w in position))
+    return newest_s
 
 
 def _address(viewer: str) -> str:

@@ -1,6 +1,6 @@
 """What the packager listens to: videos that need packages, finished segments, viewers' demands."""
 
-from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
+from reelay.common.commands import DemandWithdrawn, EncoderAlive, Lane, SegmentDemanded
 from reelay.common.events import AssetUploaded, PackageRequested, SegmentFailed, VideoDeleted
 from reelay.common.messaging import Messaging
 from reelay.common.streams import fact_consumer
@@ -37,5 +37,6 @@ def listen_to_encoders(
 
 
 def listen_to_viewers(messaging: Messaging, demanding: Demanding) -> None:
-    """Hear which promised segments somebody waits for."""
+    """Hear which promised segments somebody waits for, and who waits no more."""
     messaging.on_plain(SegmentDemanded, demanding.hear)
+    messaging.on_plain(DemandWithdrawn, demanding.withdraw)

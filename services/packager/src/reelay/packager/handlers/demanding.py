@@ -5,7 +5,7 @@ import time
 
 import structlog
 
-from reelay.common.commands import SegmentDemanded
+from reelay.common.commands import DemandWithdrawn, SegmentDemanded
 from reelay.common.errors import OutageError
 from reelay.common.outbox import Outbox
 from reelay.packager.domain.demand import DemandBoard, parse_path
@@ -30,8 +30,14 @@ class Demanding:
         wanted = parse_path(demand.package_id, demand.path)
         if wanted is None or self._dispatcher.opens_with(wanted):
             return
-        if self._board.hear(wanted, demand.viewer, time.monotonic()):
+        if self._board.hear(wanted, demand.viewer, time.monotonic(), demand.teller):
             self._news.set()
+
+    async def withdraw(self, withdrawn: DemandWithdrawn) -> None:
+        """Note that a viewer left: what only they waited for is not made for nobody."""
+        wanted = parse_path(withdrawn.package_id, withdrawn.path)
+        if wanted is not None:
+            self._board.withdraw(wanted, withdrawn.viewer, withdrawn.teller)
 
     async def run(self) -> None:
         """Dispatch what was demanded, for ever."""
