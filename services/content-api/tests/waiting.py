@@ -33,11 +33,16 @@ class NotedDemand:
     def __init__(self) -> None:
         self.told: list[ContentName] = []
         self.viewers: list[str] = []
+        self.withdrawn: list[tuple[ContentName, str]] = []
 
     async def tell(self, name: ContentName, viewer: str) -> None:
         """Note it."""
         self.told.append(name)
         self.viewers.append(viewer)
+
+    async def withdraw(self, name: ContentName, viewer: str) -> None:
+        """Note it."""
+        self.withdrawn.append((name, viewer))
 
 
 async def never() -> None:

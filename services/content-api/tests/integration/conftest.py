@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from reelay.common.commands import SegmentDemanded
+from reelay.common.commands import DemandWithdrawn, SegmentDemanded
 from reelay.common.messaging import Messaging
 from reelay.common.testing.s3 import fresh_bucket_url, seaweedfs_server
 from reelay.common.testing.servers import Program
@@ -88,7 +88,12 @@ class Audience:
 
     messaging: Messaging
     demands: list[SegmentDemanded] = field(default_factory=list)
+    withdrawn: list[DemandWithdrawn] = field(default_factory=list)
     news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def on_withdrawal(self, withdrawal: DemandWithdrawn) -> None:
+        self.withdrawn.append(withdrawal)
+        self.news.set()
 
     async def on_demand(self, demand: SegmentDemanded) -> None:
         self.demands.append(demand)
@@ -105,6 +110,7 @@ class Audience:
                 await asyncio.gather(waiting, return_exceptions=True)
         await asyncio.sleep(0.3)
         self.demands.clear()
+        self.withdrawn.clear()
 
     async def until(self, count: int) -> None:
         """Return when this many demands arrived."""
@@ -113,12 +119,21 @@ class Audience:
                 self.news.clear()
                 await self.news.wait()
 
+    async def until_withdrawn(self) -> DemandWithdrawn:
+        """Return the first withdrawal as soon as it arrived."""
+        async with asyncio.timeout(60):
+            while not self.withdrawn:
+                self.news.clear()
+                await self.news.wait()
+        return self.withdrawn[0]
+
 
 @pytest.fixture
 async def audience(messaging: Messaging) -> Audience:
     """A listener for demand on the test's own broker."""
     audience = Audience(messaging)
     messaging.on_plain(SegmentDemanded, audience.on_demand)
+    messaging.on_plain(DemandWithdrawn, audience.on_withdrawal)
     await messaging.start()
     return audience
 

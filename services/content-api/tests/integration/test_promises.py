@@ -196,6 +196,9 @@ async def test_demand_is_repeated_and_stops_when_the_client_leaves(
         writer.write(request)
         await audience.until(4)
         writer.close()
+        withdrawal = await audience.until_withdrawn()
+        assert withdrawal.model_dump() == audience.demands[0].model_dump()
+        assert withdrawal.teller
         await site.until_waiting(0)
         count = len(audience.demands)
         await asyncio.sleep(0.8)

@@ -2,11 +2,13 @@
 
 import asyncio
 import contextlib
+from uuid import uuid4
 
 import nats.errors
 import structlog
 
-from reelay.common.commands import SegmentDemanded
+from reelay.common.commands import DemandWithdrawn, SegmentDemanded
+from reelay.common.message import Message
 from reelay.common.messaging import Messaging
 from reelay.content_api.domain.names import ContentName
 
@@ -20,6 +22,8 @@ class BrokerDemand:
 
     def __init__(self, messaging: Messaging) -> None:
         self._messaging = messaging
+        self._teller = uuid4().hex
+        """Tells this process from others at which the same viewer may wait for the same object."""
         self.connected = asyncio.Event()
         """Set as soon as there was a connection."""
 
@@ -42,8 +46,22 @@ class BrokerDemand:
 
     async def tell(self, name: ContentName, viewer: str) -> None:
         """Demand an object. A message that cannot be sent now is worthless later: it is dropped."""
+        await self._send(
+            SegmentDemanded(
+                package_id=name.package_id, path=name.path, viewer=viewer, teller=self._teller
+            )
+        )
+
+    async def withdraw(self, name: ContentName, viewer: str) -> None:
+        """Tell that a viewer left. Without that the demand lapses by itself."""
+        await self._send(
+            DemandWithdrawn(
+                package_id=name.package_id, path=name.path, viewer=viewer, teller=self._teller
+            )
+        )
+
+    async def _send(self, message: Message) -> None:
         if not self.connected.is_set() or not self._messaging.client.is_connected:
             return
-        demand = SegmentDemanded(package_id=name.package_id, path=name.path, viewer=viewer)
         with contextlib.suppress(nats.errors.Error, OSError):
-            await self._messaging.tell(demand)
+            await self._messaging.tell(message)

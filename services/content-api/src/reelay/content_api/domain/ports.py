@@ -186,3 +186,7 @@ class Demand(Protocol):
     async def tell(self, name: ContentName, viewer: str) -> None:
         """Tell it once, and for whom; lost when nobody listens. Never raises."""
         ...
+
+    async def withdraw(self, name: ContentName, viewer: str) -> None:
+        """Tell that a viewer left who was told of. As `tell`."""
+        ...

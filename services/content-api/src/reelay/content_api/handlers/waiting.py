@@ -122,6 +122,9 @@ class WaitingRoom:
             raise
         except ClientGoneError:
             outcome = "gone"
+            # Others who are sent away ask again in a second: until then their demand stands.
+            if not place.watch.crowd.count(who.viewer)[1]:
+                await self._demand.withdraw(name, who.viewer)
             raise
         finally:
             SEGMENT_WAIT_SECONDS.labels(outcome).observe(time.monotonic() - started)
