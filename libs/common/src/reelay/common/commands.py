@@ -127,6 +127,9 @@ class SegmentsStored(Message):
 
     package_id: str
     renditions: list[str]
+    numbers: dict[str, list[int]] = Field(
+        default_factory=dict, description="numbers of the segments, by rendition"
+    )
 
 
 class EncoderAlive(Message):
