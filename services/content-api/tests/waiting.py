@@ -2,6 +2,7 @@
 
 import asyncio
 
+from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.handlers.waiting import ClientGone
@@ -14,6 +15,7 @@ class Shelf:
         self.file: StoredFile | None = None
         self.error: Exception | None = None
         self.looks = 0
+        self.glances = 0
         self.looking = asyncio.Event()
 
     async def look(self, _: ContentName) -> StoredFile | None:
@@ -25,6 +27,13 @@ class Shelf:
         if self.error:
             raise self.error
         return seen
+
+    async def glance(self, name: ContentName) -> bool:
+        """Tell whether something lies there, or is to be told."""
+        self.glances += 1
+        if isinstance(self.error, StoreUnavailableError):
+            raise self.error
+        return bool(self.file or self.error)
 
 
 class NotedDemand:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from reelay.common.commands import SegmentsStored
 from reelay.common.events import ManifestUpdated, PackagePlanned, SegmentRange, TranscodeFailed
 from reelay.common.identity import new_id
 from reelay.common.messaging import Messaging
@@ -131,6 +132,18 @@ async def test_news_wake_waiting_requests_at_once(connected: Any, messaging: Mes
     await messaging.publish(updated(connected.package, "360p", 1))
     answer = await waiting
     assert (answer.status_code, answer.content) == (200, b"late")
+
+
+@pytest.mark.parametrize("numbers", [{"360p": [2, 1]}, {}], ids=["named", "by-rendition"])
+async def test_stored_segments_wake_those_who_wait_for_them(
+    connected: Any, messaging: Messaging, numbers: dict[str, list[int]]
+) -> None:
+    waiting = asyncio.create_task(connected.get(SEGMENT))
+    await connected.until_waiting(1)
+    await connected.put(SEGMENT, b"late")
+    news = SegmentsStored(package_id=connected.package, renditions=["360p"], numbers=numbers)
+    await messaging.tell(news)
+    assert (await waiting).content == b"late"
 
 
 async def test_failure_and_recovery_are_heard(connected: Any, messaging: Messaging) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.news import News
 from reelay.content_api.domain.ports import StoredFile
 from reelay.content_api.handlers.waiting import (
     ClientGoneError,
@@ -37,12 +38,12 @@ def demand() -> NotedDemand:
 
 @pytest.fixture
 def room(shelf: Shelf, demand: NotedDemand) -> WaitingRoom:
-    return WaitingRoom(shelf.look, demand, LIMITS)
+    return WaitingRoom(shelf.look, shelf.glance, demand, LIMITS)
 
 
 def patient(shelf: Shelf, demand: NotedDemand) -> WaitingRoom:
     """Return a room that looks by itself only after a long time."""
-    return WaitingRoom(shelf.look, demand, WaitingLimits(wait_s=20, repeat_s=20))
+    return WaitingRoom(shelf.look, shelf.glance, demand, WaitingLimits(wait_s=20, repeat_s=20))
 
 
 async def test_waiting_ends_after_the_time_limit(room: WaitingRoom, demand: NotedDemand) -> None:
@@ -66,11 +67,12 @@ async def test_news_of_the_rendition_wake_at_once(shelf: Shelf, demand: NotedDem
     waiting = asyncio.create_task(room.wait(NAME, "360p", Visitor("v", never)))
     await asyncio.sleep(0.02)
     shelf.file = FILE
-    room.wake(ELSEWHERE.package_id)
-    room.wake(NAME.package_id, frozenset({"720p"}))
+    room.wake(News(ELSEWHERE.package_id))
+    room.wake(News(NAME.package_id, {"720p": [1]}))
+    room.wake(News(NAME.package_id, {"360p": [2, 3]}))
     await asyncio.sleep(0.02)
     assert not waiting.done()
-    room.wake(NAME.package_id, frozenset({"360p"}))
+    room.wake(News(NAME.package_id, {"360p": [1]}))
     async with asyncio.timeout(20):
         assert await waiting == FILE
     assert demand.told == [NAME]
@@ -79,9 +81,11 @@ async def test_news_of_the_rendition_wake_at_once(shelf: Shelf, demand: NotedDem
 async def test_news_while_looking_are_not_lost(shelf: Shelf, demand: NotedDemand) -> None:
     room = patient(shelf, demand)
     waiting = asyncio.create_task(room.wait(NAME, "360p", Visitor("v", never)))
+    await asyncio.sleep(0)
+    room.wake(News(NAME.package_id))
     await shelf.looking.wait()
     shelf.file = FILE
-    room.wake(NAME.package_id)
+    room.wake(News(NAME.package_id))
     async with asyncio.timeout(20):
         assert await waiting == FILE
 
@@ -93,10 +97,10 @@ async def test_all_who_wait_for_one_object_share_one_demand(
     waiting = [asyncio.create_task(room.wait(NAME, None, Visitor("v", never))) for _ in range(50)]
     await asyncio.sleep(0.02)
     assert demand.told == [NAME]
-    assert shelf.looks == 1
     shelf.file = FILE
-    room.wake(NAME.package_id)
+    room.wake(News(NAME.package_id))
     assert await asyncio.gather(*waiting) == [FILE] * 50
+    assert shelf.looks == 1
 
 
 async def test_demand_ends_when_the_last_client_leaves(

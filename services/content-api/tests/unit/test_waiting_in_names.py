@@ -16,8 +16,9 @@ REPEAT_S = 0.1
 
 def opened(repeat_s: float = REPEAT_S) -> tuple[WaitingRoom, NotedDemand]:
     """Return an empty room, and where its demands are noted."""
-    demand = NotedDemand()
-    return WaitingRoom(Shelf().look, demand, WaitingLimits(wait_s=20, repeat_s=repeat_s)), demand
+    demand, shelf = NotedDemand(), Shelf()
+    limits = WaitingLimits(wait_s=20, repeat_s=repeat_s)
+    return WaitingRoom(shelf.look, shelf.glance, demand, limits), demand
 
 
 async def ask(
@@ -79,8 +80,9 @@ async def test_who_leaves_while_others_are_told_of_is_not() -> None:
             end.set()
             await asyncio.sleep(0.01)
 
-    demand = SlowDemand()
-    room = WaitingRoom(Shelf().look, demand, WaitingLimits(wait_s=20, repeat_s=REPEAT_S))
+    demand, shelf = SlowDemand(), Shelf()
+    limits = WaitingLimits(wait_s=20, repeat_s=REPEAT_S)
+    room = WaitingRoom(shelf.look, shelf.glance, demand, limits)
     staying = asyncio.create_task(room.wait(NAME, None, Visitor("stays-player", never)))
     leaving = asyncio.create_task(room.wait(NAME, None, Visitor("leaves-player", leaves(end))))
     await asyncio.wait({leaving})

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import pytest
 
 from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.news import News
 from reelay.content_api.domain.ports import Found, StoredFile
 from reelay.content_api.handlers.waiting import (
     ClientGone,
@@ -32,7 +33,7 @@ class Room(WaitingRoom):
 
     def __init__(self, limits: WaitingLimits = LIMITS) -> None:
         self.shelf, self.demand = Shelf(), NotedDemand()
-        super().__init__(self.shelf.look, self.demand, limits)
+        super().__init__(self.shelf.look, self.shelf.glance, self.demand, limits)
 
     def ask(
         self, viewer: str, films: Iterable[str], number: int, gone: ClientGone = never
@@ -80,7 +81,7 @@ async def test_viewer_who_asks_for_everything_keeps_nobody_out(room: Room, film:
     assert refused(modest) == [False] * 3
     assert refused(greedy).count(False) == LIMITS.total - 3
     room.shelf.file = FILE
-    room.wake(film)
+    room.wake(News(film))
     assert await asyncio.gather(*modest) == [FILE] * 3
 
 
@@ -187,7 +188,7 @@ async def test_object_is_watched_on_for_the_newcomer_who_waits_for_the_same() ->
     await settle()
     assert refused(greedy) == [False, True]
     room.shelf.file = FILE
-    room.wake(FILM)
+    room.wake(News(FILM))
     assert await asyncio.gather(modest, greedy[0]) == [FILE] * 2
 
 
@@ -228,7 +229,7 @@ async def test_no_place_is_lost_however_they_leave(room: Room, way: str) -> None
         room.shelf.file = FILE if way == "found" else None
         room.shelf.error = PermissionError("never") if way == "failed" else None
         for film in (FILM, SECOND, THIRD):
-            room.wake(film)
+            room.wake(News(film))
     results = await asyncio.gather(*waiting, return_exceptions=True)
     expected = {
         "cancelled": asyncio.CancelledError,

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.news import News
 from reelay.content_api.domain.ports import Found, StoredFile
 from reelay.content_api.handlers.waiting import (
     ClientGoneError,
@@ -32,7 +33,7 @@ class Room(WaitingRoom):
     def __init__(self, wait_s: float = ENOUGH_S, total: int = 10) -> None:
         self.shelf, self.demand = Shelf(), NotedDemand()
         limits = WaitingLimits(wait_s=wait_s, repeat_s=ENOUGH_S, total=total)
-        super().__init__(self.shelf.look, self.demand, limits)
+        super().__init__(self.shelf.look, self.shelf.glance, self.demand, limits)
 
     def ask(
         self, viewer: str, name: ContentName = NAME
@@ -91,7 +92,7 @@ async def test_who_got_the_object_has_nothing_to_withdraw() -> None:
     request, end = room.ask("home-tv")
     await room.told(1)
     room.shelf.file = FILE
-    room.wake(NAME.package_id)
+    room.wake(News(NAME.package_id))
     assert await request == FILE
     end.set()
     await asyncio.sleep(0)

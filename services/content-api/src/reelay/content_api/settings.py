@@ -18,7 +18,9 @@ class ContentApiSettings(ServiceSettings):
         default=8.0, gt=0, description="how long a GET waits for a promised object"
     )
     repeat_s: float = Field(
-        default=0.5, gt=0, description="interval of demand and of looking, while somebody waits"
+        default=0.5,
+        gt=0,
+        description="interval of demand, and the shortest of looking, while somebody waits",
     )
     max_waiting: int = Field(default=512, ge=0, description="requests that may wait at one time")
     max_waiting_per_package: int = Field(

@@ -13,6 +13,7 @@ HEARD_S = 5.0
 """How long a heard fact counts by itself; later only the stored object does, which a new plan
 removes. Short, because an old fact may be delivered again after that plan."""
 MAX_HEARD = 1024
+MAX_UNHARMED = 8192
 UNKNOWN_REASON = "This video could not be processed."
 
 
@@ -30,6 +31,8 @@ class StoredFailures:
         self._store = store
         self._now = now
         self._heard: OrderedDict[str, tuple[float, str]] = OrderedDict()
+        self._unharmed: OrderedDict[str, float] = OrderedDict()
+        """When the store was last asked about packages of which it did not say that they failed."""
 
     def hear(self, package_id: str, reason: str) -> None:
         """See Failures."""
@@ -41,14 +44,31 @@ class StoredFailures:
     def forget(self, package_id: str) -> None:
         """See Failures."""
         self._heard.pop(package_id, None)
+        self._unharmed.pop(package_id, None)
 
-    async def reason(self, package_id: str) -> str | None:
+    async def reason(self, package_id: str, *, max_age_s: float = 0.0) -> str | None:
         """See Failures."""
         heard = self._heard.get(package_id)
         if heard is not None:
             if self._now() - heard[0] < HEARD_S:
                 return heard[1]
             self.forget(package_id)
+        asked_s = self._unharmed.get(package_id)
+        if asked_s is not None and self._now() - asked_s < max_age_s:
+            return None
+        self._note_unharmed(package_id)  # already now: who asks meanwhile has not to ask as well
+        reason = await self._read(package_id)
+        if reason is not None:
+            self._unharmed.pop(package_id, None)
+        return reason
+
+    def _note_unharmed(self, package_id: str) -> None:
+        self._unharmed[package_id] = self._now()
+        self._unharmed.move_to_end(package_id)
+        while len(self._unharmed) > MAX_UNHARMED:
+            self._unharmed.popitem(last=False)
+
+    async def _read(self, package_id: str) -> str | None:
         try:
             body = await read_all(self._store, failed_key(package_id))
             return FailedDocument.model_validate_json(body).reason

@@ -51,6 +51,10 @@ class LocalFiles:
         """See Files."""
         return self.peek(key)
 
+    async def exists(self, key: str) -> bool:
+        """See Files."""
+        return self._look(key) is not None
+
     def forget(self, package_id: str) -> None:
         """See Files."""
         for key in self._small.below(below(package_id)):

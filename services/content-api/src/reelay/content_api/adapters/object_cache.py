@@ -79,6 +79,14 @@ class ObjectCache:
             task.add_done_callback(lambda _: self._looking.pop(key))
         return await asyncio.shield(task)
 
+    async def exists(self, key: str) -> bool:
+        """See Files. Takes no slot from those who fetch."""
+        try:
+            await self._store.head(key)
+        except ObjectMissingError:
+            return False
+        return True
+
     def forget(self, package_id: str) -> None:
         """See Files. What earlier processes left is looked up in the store before it is used."""
         prefix = below(package_id)

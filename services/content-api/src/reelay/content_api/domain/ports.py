@@ -69,6 +69,13 @@ class Files(Protocol):
         """Return the file, or None when there is no such object."""
         ...
 
+    async def exists(self, key: str) -> bool:
+        """Tell whether there is such an object, by one small question to the store.
+
+        Raises StoreUnavailableError.
+        """
+        ...
+
     def forget(self, package_id: str) -> None:
         """Drop all that is kept of a package; never raises."""
         ...
@@ -149,8 +156,11 @@ class Failures(Protocol):
         """Note that a package is being made (again)."""
         ...
 
-    async def reason(self, package_id: str) -> str | None:
-        """Return why a package failed, or None when it did not. Raises StoreUnavailableError."""
+    async def reason(self, package_id: str, *, max_age_s: float = 0.0) -> str | None:
+        """Return why a package failed, or None when it did not. Raises StoreUnavailableError.
+
+        That it did not may be what was found out before, up to an age in seconds.
+        """
         ...
 
 

@@ -31,6 +31,12 @@ class PlannedRendition:
         return f"{self.path}/{number}.m4s" if number else f"{self.path}/init.mp4"
 
 
+def segment_number(path: str) -> int | None:
+    """Return the number of a segment, by its path; None for all other objects."""
+    segment = SEGMENT.fullmatch(path.rpartition("/")[2])
+    return int(segment.group(1)) if segment else None
+
+
 class Promises:
     """The names that a package will have, whether they exist yet or not."""
 
@@ -49,8 +55,8 @@ class Promises:
             return False
         if file in RENDITION_FILES:
             return True
-        segment = SEGMENT.fullmatch(file)
-        return segment is not None and int(segment.group(1)) <= rendition.segments
+        number = segment_number(path)
+        return number is not None and number <= rendition.segments
 
     def served(self, path: str) -> bool:
         """Tell whether `path` may be served when it exists: what is promised, plan and index."""

@@ -9,6 +9,7 @@ from reelay.common.events import (
     TranscodeFailed,
 )
 from reelay.common.messaging import Messaging
+from reelay.content_api.domain.news import News
 from reelay.content_api.handlers.downloads import Downloads
 from reelay.content_api.handlers.library import Library
 
@@ -18,23 +19,26 @@ def listen(messaging: Messaging, library: Library, downloads: Downloads) -> None
 
     async def on_planned(event: PackagePlanned) -> None:
         library.failures.forget(event.package_id)
-        library.waiting.wake(event.package_id)
+        library.waiting.wake(News(event.package_id))
 
     async def on_stored(event: SegmentsStored) -> None:
-        library.waiting.wake(event.package_id, frozenset(event.renditions))
+        numbers = {name: event.numbers.get(name, []) for name in event.renditions}
+        library.waiting.wake(News(event.package_id, numbers))
 
     async def on_updated(event: ManifestUpdated) -> None:
         library.failures.forget(event.package_id)
-        renditions = frozenset(available.rendition for available in event.available)
-        library.waiting.wake(event.package_id, renditions)
+        numbers: dict[str, set[int]] = {}
+        for run in event.available:
+            numbers.setdefault(run.rendition, set()).update(range(run.first, run.last + 1))
+        library.waiting.wake(News(event.package_id, numbers))
 
     async def on_completed(event: TranscodeCompleted) -> None:
-        library.waiting.wake(event.package_id)
+        library.waiting.wake(News(event.package_id))
 
     async def on_failed(event: TranscodeFailed) -> None:
         if event.package_id is not None:
             library.failures.hear(event.package_id, event.reason)
-            library.waiting.wake(event.package_id)
+            library.waiting.wake(News(event.package_id))
 
     async def on_removed(event: PackageRemoved) -> None:
         library.forget(event.package_id)

@@ -8,6 +8,9 @@ from reelay.content_api.domain.ports import Demand, Failures, Files, Found, Plan
 from reelay.content_api.domain.promises import Promises
 from reelay.content_api.handlers.waiting import NotYetError, Visitor, WaitingLimits, WaitingRoom
 
+FAILURE_AGE_S = 1.0
+"""How old the answer may be that a package did not fail, for those who wait anyway."""
+
 
 class PackageFailedError(PermanentError):
     """This video could not be processed."""
@@ -30,7 +33,7 @@ class Library:
         self._files = files
         self._plans = plans
         self.failures = failures
-        self.waiting = WaitingRoom(self._look, demand, limits)
+        self.waiting = WaitingRoom(self._look, self._glance, demand, limits)
 
     def at_hand(self, name: ContentName, *, soon: bool = False) -> StoredFile | None:
         """Return the object's file when that can be told without waiting: nearly always.
@@ -57,7 +60,7 @@ class Library:
             raise NotFoundError
         if not promises.served(name.path):
             raise NotFoundError
-        if file := await self._look(name):
+        if file := await self._look(name, FAILURE_AGE_S if who else 0.0):
             return file
         # A plan kept from before says nothing of a package that was deleted since.
         promises = await self._plans.read(name.package_id)
@@ -88,13 +91,20 @@ class Library:
         self.failures.forget(package_id)
         self.waiting.dismiss(package_id)
 
-    async def _look(self, name: ContentName) -> Found | None:
+    async def _look(self, name: ContentName, failure_age_s: float = FAILURE_AGE_S) -> Found | None:
         if file := await self._files.find(name.key):
             return file
-        await self._raise_if_failed(name.package_id)
+        await self._raise_if_failed(name.package_id, failure_age_s)
         return None
 
-    async def _raise_if_failed(self, package_id: str) -> None:
-        reason = await self.failures.reason(package_id)
+    async def _glance(self, name: ContentName) -> bool:
+        """Tell whether an object exists; of a package one in many asks whether it failed."""
+        if await self._files.exists(name.key):
+            return True
+        await self._raise_if_failed(name.package_id, FAILURE_AGE_S)
+        return False
+
+    async def _raise_if_failed(self, package_id: str, max_age_s: float = 0.0) -> None:
+        reason = await self.failures.reason(package_id, max_age_s=max_age_s)
         if reason is not None:
             raise PackageFailedError(reason)

@@ -8,12 +8,14 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from reelay.common.errors import TransientError
+from reelay.common.errors import ReelayError, TransientError
 from reelay.common.metrics import REQUESTS_WAITING, SEGMENT_WAIT_SECONDS
 from reelay.common.storage import StoreUnavailableError
 from reelay.content_api.domain.names import ContentName
+from reelay.content_api.domain.news import News, RecentNews
 from reelay.content_api.domain.ports import Demand, Found
 from reelay.content_api.handlers.places import Crowd, Place
+from reelay.content_api.handlers.rounds import PER_S, Rounds
 
 MAX_NAMES = 8
 """In how many viewers' names a demand is repeated: the greedy must not crowd out the modest."""
@@ -36,6 +38,9 @@ class Visitor:
 Look = Callable[[ContentName], Awaitable[Found | None]]
 """Returns the object's file or None; raises when it will never exist."""
 
+Glance = Callable[[ContentName], Awaitable[bool]]
+"""Tells cheaply whether it is time for a look; may raise what a look does."""
+
 
 class NotYetError(TransientError):
     """This part of the video is not ready yet; ask again in a second."""
@@ -55,7 +60,7 @@ class ClientGoneError(TransientError):
 
 @dataclass(frozen=True)
 class WaitingLimits:
-    """How long, how often, how many."""
+    """How long, how often at most, how many."""
 
     wait_s: float = 8.0
     repeat_s: float = 0.5
@@ -71,6 +76,9 @@ class _Watch:
     newcomers: list[str] = field(default_factory=list)
     """Viewers in whose names the object was not demanded yet."""
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when there is something to do: to demand the object, or to look for it."""
+    expected: bool = False
+    """Whether it is to be looked for."""
     task: asyncio.Task[Found] = field(init=False)
 
 
@@ -82,23 +90,26 @@ class _Waiting(Place):
 
 
 class WaitingRoom:
-    """Where requests wait. Objects are looked for on news of them, and in any case regularly.
+    """Where requests wait. Objects are looked for on news of them; glances make up for lost news.
 
     Nobody keeps others out: when the room, or a package's part of it, is full, the address that
     has most places gives one up to a newcomer who has fewer; at one address its players do so.
     """
 
-    def __init__(self, look: Look, demand: Demand, limits: WaitingLimits) -> None:
+    def __init__(self, look: Look, glance: Glance, demand: Demand, limits: WaitingLimits) -> None:
         self._look = look
+        self._glance = glance
         self._demand = demand
         self._limits = limits
         self._watches: dict[ContentName, _Watch] = {}
         self._everybody = Crowd[_Waiting]()
         self._packages: defaultdict[str, Crowd[_Waiting]] = defaultdict(Crowd)
+        self._rounds = Rounds(self._visit, self._pause_s)
+        self._recent = RecentNews()
         self._closed = False
 
     async def wait(self, name: ContentName, rendition: str | None, who: Visitor) -> Found:
-        """Return the object's file as soon as it exists.
+        """Return the object's file as soon as it exists. It was looked for just before.
 
         `rendition` is the one whose news matter; None for all. Raises NotYetError after the
         time limit, TooManyWaitingError at once or when somebody else gets the place,
@@ -129,13 +140,12 @@ class WaitingRoom:
         finally:
             SEGMENT_WAIT_SECONDS.labels(outcome).observe(time.monotonic() - started)
 
-    def wake(self, package_id: str, renditions: frozenset[str] | None = None) -> None:
-        """Look for what is waited for in these renditions of a package (None: in all) now."""
+    def wake(self, news: News) -> None:
+        """Look now for what there is news of."""
+        self._recent.note(news, time.monotonic())
         for watch in self._watches.values():
-            if watch.name.package_id == package_id and (
-                renditions is None or watch.rendition is None or watch.rendition in renditions
-            ):
-                watch.news.set()
+            if news.concerns(watch.name, watch.rendition):
+                _expect(watch)
 
     def dismiss(self, package_id: str) -> None:
         """Send away everybody who waits for a package; who may have it asks again."""
@@ -157,12 +167,16 @@ class WaitingRoom:
         if watch is None:
             watch = self._watches[name] = _Watch(name, rendition)
             watch.task = asyncio.create_task(self._watch(watch))
+            if self._recent.concern(name, rendition, time.monotonic()):
+                _expect(watch)
         if not watch.crowd.count(viewer)[1]:
             watch.newcomers.append(viewer)
             watch.news.set()
         place = _Waiting(viewer, watch=watch)
         for crowd in self._crowds(place):
             crowd.add(place)
+        if len(watch.crowd.places) == 1:
+            self._rounds.add(watch)
         REQUESTS_WAITING.inc()
         if rival is not None:
             # Only now: what both wait for is watched on.
@@ -199,6 +213,7 @@ class WaitingRoom:
             del self._packages[watch.name.package_id]
         if not watch.crowd.places or watch.task.done():
             watch.task.cancel()
+            self._rounds.discard(watch)
             if self._watches.get(watch.name) is watch:
                 del self._watches[watch.name]
 
@@ -234,9 +249,32 @@ class WaitingRoom:
             for viewer in dict.fromkeys(names):
                 if watch.crowd.count(viewer)[1]:
                     await self._demand.tell(watch.name, viewer)
-            with contextlib.suppress(StoreUnavailableError):
-                if file := await self._look(watch.name):
-                    return file
+            if watch.expected:
+                watch.expected = False
+                with contextlib.suppress(StoreUnavailableError):
+                    if file := await self._look(watch.name):
+                        return file
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(due - time.monotonic()):
                     await watch.news.wait()
+
+    async def _visit(self, watch: _Watch) -> None:
+        """Look for an object if a glance says so: it is there, or will never be."""
+        try:
+            if not await self._glance(watch.name):
+                return
+        except StoreUnavailableError:
+            return
+        except ReelayError:
+            pass  # the look tells it those who wait
+        _expect(watch)
+
+    def _pause_s(self, watch: _Watch) -> float:
+        """Return how long an object needs no glance: who waits for much is looked after less."""
+        [viewer] = watch.crowd.most_modest(1, self._everybody)
+        return max(self._limits.repeat_s, self._everybody.count(viewer)[0] / PER_S)
+
+
+def _expect(watch: _Watch) -> None:
+    watch.expected = True
+    watch.news.set()
