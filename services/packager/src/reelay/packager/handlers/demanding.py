@@ -11,6 +11,9 @@ from reelay.common.outbox import Outbox
 from reelay.packager.domain.demand import DemandBoard, parse_path
 from reelay.packager.handlers.dispatching import Dispatcher
 
+RETRY_S = 0.5
+"""A failed dispatch is tried again after this time, as often as a demand is repeated."""
+
 log = structlog.get_logger()
 
 
@@ -40,7 +43,7 @@ class Demanding:
             self._board.withdraw(wanted, withdrawn.viewer, withdrawn.teller)
 
     async def run(self) -> None:
-        """Dispatch what was demanded, for ever."""
+        """Dispatch what was demanded, for ever; again soon where that failed."""
         while True:
             await self._news.wait()
             self._news.clear()
@@ -49,3 +52,5 @@ class Demanding:
                     await self._dispatcher.dispatch(tx)
             except OutageError as error:
                 log.warning("demand waits", error=repr(error)[:300])
+                self._news.set()
+                await asyncio.sleep(RETRY_S)
