@@ -2,7 +2,14 @@
 
 import pytest
 
-from reelay.packager.domain.demand import LAPSE_S, MISSED_S, DemandBoard, Wanted, parse_path
+from reelay.packager.domain.demand import (
+    ANSWERED_S,
+    LAPSE_S,
+    MISSED_S,
+    DemandBoard,
+    Wanted,
+    parse_path,
+)
 
 LOW = "video/360p"
 
@@ -56,6 +63,19 @@ def test_met_demand_waits_no_more() -> None:
     board.hear(wanted(3), "a", 0.0)
     board.forget(wanted(3))
     assert board.waiting(0.1) == []
+
+
+def test_who_goes_on_asking_for_what_is_answered_is_heard_rarely() -> None:
+    board = DemandBoard()
+    heard = 0
+    for half_seconds in range(20):
+        now_s = half_seconds / 2
+        heard += board.hear(wanted(9999), "a", now_s)
+        for segment in board.waiting(now_s):
+            board.forget(segment)
+    assert heard == 10 / ANSWERED_S
+    assert board.hear(wanted(9998), "a", 10.0)
+    assert board.hear(wanted(9999), "a", 9.5 + ANSWERED_S)
 
 
 def test_viewer_who_asks_for_everything_delays_another_by_one_turn() -> None:

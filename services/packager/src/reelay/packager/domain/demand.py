@@ -8,6 +8,9 @@ from operator import itemgetter
 LAPSE_S = 2.0
 """A demand that is not repeated for this long is dropped: its viewer has left or been served."""
 
+ANSWERED_S = 2.0
+"""Who goes on asking for what there is nothing to do for is not listened to for so long."""
+
 MISSED_S = 0.75
 """A demand is repeated every 0.5 s: after this time one repetition is missing, and its viewer has
 probably left."""
@@ -92,12 +95,19 @@ class DemandBoard:
 
     _demands: dict[Wanted, dict[str, _Demand]] = field(default_factory=dict)
     """By segment and viewer."""
+    _answered: dict[Wanted, float] = field(default_factory=dict)
+    """When those demands were heard last that there was nothing to do for."""
     _focus: dict[str, tuple[int, float]] = field(default_factory=dict)
     _served: dict[str, float] = field(default_factory=dict)
     """When something was last under way for each viewer and each address that waits."""
 
     def hear(self, wanted: Wanted, viewer: str, now_s: float, teller: str = "") -> bool:
-        """Note a demand; True when nobody was waiting for the segment."""
+        """Note a demand; True when nobody was waiting for the segment.
+
+        One that was forgotten a moment ago is not noted.
+        """
+        if now_s - self._answered.get(wanted, -ANSWERED_S) < ANSWERED_S:
+            return False
         viewers = {
             name: demand
             for name, demand in self._demands.get(wanted, {}).items()
@@ -129,8 +139,13 @@ class DemandBoard:
             self._served[viewer] = self._served[_address(viewer)] = now_s
 
     def forget(self, wanted: Wanted) -> None:
-        """Drop a demand that is met."""
-        self._demands.pop(wanted, None)
+        """Drop a demand that there is nothing to do for: it is met, or was never promised.
+
+        For a while it is not heard again: its repetitions may be under way, or go on for ever.
+        """
+        viewers = self._demands.pop(wanted, {})
+        if viewers:
+            self._answered[wanted] = max(demand.last_heard_s for demand in viewers.values())
 
     def focus(self, package_id: str, now_s: float) -> int | None:
         """Return the segment that was demanded last, if viewers were there in the last minute."""
@@ -176,6 +191,11 @@ class DemandBoard:
                     del viewers[viewer]
             if not viewers:
                 del self._demands[wanted]
+        self._answered = {
+            wanted: heard_s
+            for wanted, heard_s in self._answered.items()
+            if now_s - heard_s < ANSWERED_S
+        }
         waiting = {viewer for viewers in self._demands.values() for viewer in viewers}
         waiting |= set(map(_address, waiting))
         self._served = {name: at_s for name, at_s in self._served.items() if name in waiting}

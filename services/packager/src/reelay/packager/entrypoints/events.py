@@ -1,7 +1,14 @@
 """What the packager listens to: videos that need packages, finished segments, viewers' demands."""
 
 from reelay.common.commands import DemandWithdrawn, EncoderAlive, Lane, SegmentDemanded
-from reelay.common.events import AssetUploaded, PackageRequested, SegmentFailed, VideoDeleted
+from reelay.common.events import (
+    AssetUploaded,
+    PackageRemoved,
+    PackageRequested,
+    SegmentFailed,
+    TranscodeFailed,
+    VideoDeleted,
+)
 from reelay.common.messaging import Messaging
 from reelay.common.streams import fact_consumer
 from reelay.packager.handlers.bookkeeping import Bookkeeping
@@ -37,6 +44,8 @@ def listen_to_encoders(
 
 
 def listen_to_viewers(messaging: Messaging, demanding: Demanding) -> None:
-    """Hear which promised segments somebody waits for, and who waits no more."""
+    """Hear which promised segments somebody waits for, who waits no more, and what is over."""
     messaging.on_plain(SegmentDemanded, demanding.hear)
     messaging.on_plain(DemandWithdrawn, demanding.withdraw)
+    messaging.on_plain(TranscodeFailed, demanding.end)
+    messaging.on_plain(PackageRemoved, demanding.end)

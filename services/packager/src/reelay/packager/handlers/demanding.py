@@ -7,6 +7,7 @@ import structlog
 
 from reelay.common.commands import DemandWithdrawn, SegmentDemanded
 from reelay.common.errors import OutageError
+from reelay.common.events import PackageRemoved, TranscodeFailed
 from reelay.common.outbox import Outbox
 from reelay.packager.domain.demand import DemandBoard, parse_path
 from reelay.packager.handlers.dispatching import Dispatcher
@@ -41,6 +42,10 @@ class Demanding:
         wanted = parse_path(withdrawn.package_id, withdrawn.path)
         if wanted is not None:
             self._board.withdraw(wanted, withdrawn.viewer, withdrawn.teller)
+
+    async def end(self, ended: TranscodeFailed | PackageRemoved) -> None:
+        """Note that a package has no work any more, before a dispatch finds that out."""
+        self._dispatcher.under_way.discard(ended.package_id or "")
 
     async def run(self) -> None:
         """Dispatch what was demanded, for ever; again soon where that failed."""
