@@ -60,34 +60,31 @@ class DeliveryMiddleware:
     """Makes one `_Delivery` per message; FastStream calls it as a middleware factory."""
 
     def __init__(self, routes: Mapping[str, Route], publish: Publish) -> None:
-        self._routes = routes
-        self._publish = publish
-        self._returns: set[asyncio.Task[None]] = set()
+        self.routes = routes
+        self.publish = publish
+        self.handling: set[asyncio.Task[Any]] = set()
+        self.returns: set[asyncio.Task[Any]] = set()
 
     def __call__(self, msg: Any, /, *, context: "ContextRepo") -> "_Delivery":
-        return _Delivery(msg, self._routes, self._publish, self._returns, context=context)
+        return _Delivery(msg, self, context=context)
 
     async def settled(self, timeout_s: float) -> None:
-        """Wait until messages whose handlers were cancelled have been given back."""
-        if self._returns:
-            await asyncio.wait(set(self._returns), timeout=timeout_s)
+        """Wait until handlers that were cancelled have ended and their messages are given back."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(timeout_s):
+                while left := self.handling | self.returns:
+                    await asyncio.wait(left)
 
 
 class _Delivery(BaseMiddleware[Any, Any]):
     def __init__(
-        self,
-        msg: Any,
-        /,
-        routes: Mapping[str, Route],
-        publish: Publish,
-        returns: set[asyncio.Task[None]],
-        *,
-        context: "ContextRepo",
+        self, msg: Any, /, middleware: DeliveryMiddleware, *, context: "ContextRepo"
     ) -> None:
         super().__init__(msg, context=context)
-        self._routes = routes
-        self._publish = publish
-        self._returns = returns
+        self._routes = middleware.routes
+        self._publish = middleware.publish
+        self._handling = middleware.handling
+        self._returns = middleware.returns
 
     async def consume_scope(
         self,
@@ -98,6 +95,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         if not isinstance(raw, Msg) or not raw.reply.startswith("$JS.ACK."):
             return await self._consume_plain(call_next, msg)
         route = self._routes[raw.metadata.consumer]
+        _add(self._handling, asyncio.current_task())
         started = time.monotonic()
         with structlog.contextvars.bound_contextvars(
             consumer=route.consumer.durable, message_id=msg.headers.get("ce-id")
@@ -136,8 +134,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         except asyncio.CancelledError:
             # On a task of its own: all that is awaited in this one is cancelled again.
             returning = asyncio.create_task(self._give_back(raw, route.consumer, attempt))
-            self._returns.add(returning)
-            returning.add_done_callback(self._returns.discard)
+            _add(self._returns, returning)
             raise
         except Exception as error:  # the boundary: every other failure is tried again
             if attempt == limit:
@@ -198,6 +195,13 @@ class _Delivery(BaseMiddleware[Any, Any]):
         await self._publish(wrap(letter, source=route.consumer.durable, message_id=identity))
         await raw.term()
         return "dead"
+
+
+def _add(tasks: set[asyncio.Task[Any]], task: asyncio.Task[Any] | None) -> None:
+    """Keep a task in a set until it is done."""
+    assert task is not None
+    tasks.add(task)
+    task.add_done_callback(tasks.discard)
 
 
 def _attempts(raw: Msg) -> int:

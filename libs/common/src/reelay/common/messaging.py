@@ -36,6 +36,8 @@ PUBLISH_TIMEOUT_S = 5.0
 RETRY_S = 0.5
 STOP_TIMEOUT_S = 1.0
 """How long a handler may go on after a stop; then its message is given back."""
+GIVE_BACK_TIMEOUT_S = 5.0
+"""How long handlers that were cancelled may take to end, and to give their messages back."""
 
 log = structlog.get_logger()
 
@@ -113,7 +115,7 @@ class Messaging:
         # Without a server there is nothing to drain to; what is pending ends with the process.
         with contextlib.suppress(nats.errors.ConnectionReconnectingError):
             await asyncio.gather(*(each.stop() for each in self.broker.subscribers))
-            await self._deliveries.settled(STOP_TIMEOUT_S)
+            await self._deliveries.settled(GIVE_BACK_TIMEOUT_S)
             await self.broker.stop()
 
     async def publish(self, event: Message, *, message_id: str | UUID | None = None) -> None:
