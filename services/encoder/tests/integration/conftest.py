@@ -1,6 +1,7 @@
 """Sources whose pictures carry their number, and a transcoder to cut them with."""
 
 import hashlib
+import signal
 import subprocess
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,14 @@ from reelay.common.commands import (
 )
 from reelay.common.range_reader import RangeReader
 from reelay.common.storage.filesystem import FilesystemObjectStore
+from reelay.common.testing.servers import Program
 from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
 from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.adapters.process import Limits
 from reelay.encoder.domain.command import Machine
 from reelay.encoder.domain.cutting import EncodedSegment
+
+from .service import Encoder
 
 
 def words(arguments: str) -> list[str]:
@@ -218,3 +222,11 @@ async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     await sources.start()
     yield Bench(store, sources, LaneGate(longest_pause_s=10.0))
     await sources.stop()
+
+
+@pytest.fixture
+async def encoder(nats: Program, tmp_path: Path) -> AsyncIterator[Encoder]:
+    service = Encoder(nats.url, tmp_path / "objects", FFMPEG)
+    await service.start()
+    yield service
+    await service.stop(signal.SIGKILL)

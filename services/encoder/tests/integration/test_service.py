@@ -1,78 +1,21 @@
 """The encoder as a process, beside a real NATS server."""
 
 import asyncio
-import os
 import signal
-import sys
-from asyncio.subprocess import Process
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import imageio_ffmpeg
 import pytest
 
 from reelay.common.commands import EncodeChunk, EncoderAlive, Lane
 from reelay.common.events import SegmentFailed, SegmentReady
-from reelay.common.messaging import Messaging
 from reelay.common.storage import open_store
 from reelay.common.streams import declare_streams, work_consumer
-from reelay.common.testing.servers import Program, free_port
 
 from .processes import running_as, state, until_gone, until_state
+from .service import facts, hear_first
 
 pytestmark = pytest.mark.integration
-
-
-class Encoder:
-    """The service's process."""
-
-    def __init__(self, nats_url: str, store: Path) -> None:
-        self.environment = {
-            **os.environ,
-            "ENCODER_NATS_URL": nats_url,
-            "ENCODER_STORE_URL": f"file://{store}",
-            "ENCODER_PORT": str(free_port()),
-            "ENCODER_FFMPEG": imageio_ffmpeg.get_ffmpeg_exe(),
-            "ENCODER_THREADS": "2",
-        }
-        self.process: Process | None = None
-
-    async def start(self) -> None:
-        argv = [sys.executable, "-m", "reelay.encoder"]
-        self.process = await asyncio.create_subprocess_exec(*argv, env=self.environment)
-
-    async def stop(self, number: signal.Signals) -> int:
-        assert self.process is not None
-        if self.process.returncode is None:
-            self.process.send_signal(number)
-        return await self.process.wait()
-
-
-@pytest.fixture
-async def encoder(nats: Program, tmp_path: Path) -> AsyncIterator[Encoder]:
-    service = Encoder(nats.url, tmp_path / "objects")
-    await service.start()
-    yield service
-    await service.stop(signal.SIGKILL)
-
-
-async def hear_first(messaging: Messaging, message: type[EncoderAlive]) -> EncoderAlive:
-    subscription = await messaging.client.subscribe(message.subject)
-    heard = await subscription.next_msg(timeout=30)
-    await subscription.unsubscribe()
-    return message.model_validate_json(heard.data)
-
-
-async def facts(messaging: Messaging, subject: str, count: int) -> list[bytes]:
-    subscription = await messaging.jetstream.pull_subscribe(subject, stream="EVENTS")
-    found: list[bytes] = []
-    async with asyncio.timeout(60):
-        while len(found) < count:
-            for message in await subscription.fetch(count, timeout=30):
-                found.append(message.data)
-                await message.ack()
-    await subscription.unsubscribe()
-    return found
 
 
 async def test_chunk_becomes_announced_segments(media, make_task, encoder, messaging, tmp_path):

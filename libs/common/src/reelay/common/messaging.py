@@ -7,6 +7,7 @@ message. Handlers take one event, and say what went wrong by the type of the err
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -23,6 +24,7 @@ from reelay.common.delivery import DeliveryMiddleware, GiveUp, Route
 from reelay.common.errors import OutageError
 from reelay.common.events import Event
 from reelay.common.message import Message
+from reelay.common.places import PLACES, CanWait, Place, Room
 from reelay.common.streams import Consumer, declare_consumer, declare_streams
 from reelay.common.tasks import end
 
@@ -57,6 +59,7 @@ class Messaging:
         self._routes: dict[str, Route] = {}
         self._deliveries = DeliveryMiddleware(self._routes, self._publish)
         self._restoring: asyncio.Task[None] | None = None
+        self._rooms: list[Callable[[], Awaitable[None]]] = []
         self.broker = NatsBroker(
             url,
             name=f"reelay-{service}",
@@ -74,24 +77,28 @@ class Messaging:
             ],
         )
 
-    def on(self, consumer: Consumer, handler: Handler[M], *, give_up: GiveUp | None = None) -> None:
+    def on(
+        self,
+        consumer: Consumer,
+        handler: Handler[M],
+        *,
+        give_up: GiveUp | None = None,
+        can_wait: CanWait | None = None,
+    ) -> None:
         """Let `handler` digest the messages of a durable consumer.
 
-        `give_up(message_body, error)` is called before a message becomes a dead letter.
+        `give_up(message_body, error)` is called before a message becomes a dead letter. While
+        nothing is in hand but one message of which `can_wait(message_body)` is true, one more is
+        taken; such a consumer has no batch.
         """
         self._routes[consumer.durable] = Route(consumer, give_up)
+        if can_wait is not None:
+            self._rooms.append(partial(self._open_room, consumer, handler, Room(can_wait)))
+            return
         # One fetch loop per message at a time: nats-py holds the first message of a larger
         # fetch back until the batch is full or its time is over.
         for _ in range(consumer.batch):
-            self.broker.subscriber(
-                consumer.subject,
-                stream=JStream(consumer.stream, declare=False),
-                durable=consumer.durable,
-                config=consumer.config(),
-                pull_sub=PullSub(batch_size=1, timeout=PULL_TIMEOUT_S),
-                ack_policy=AckPolicy.MANUAL,
-                no_reply=True,
-            )(handler)
+            self._subscriber(consumer)(handler)
 
     def on_plain(self, message: type[M], handler: Handler[M], *, queue: str = "") -> None:
         """Let `handler` see plain NATS messages, which are never stored; of a `queue`, one sees it.
@@ -107,6 +114,8 @@ class Messaging:
         await self.broker.connect()
         await self._declare()
         await self.broker.start()
+        for open_room in self._rooms:
+            await open_room()
 
     async def stop(self) -> None:
         """Stop consuming; a message in hand is given back."""
@@ -153,6 +162,25 @@ class Messaging:
     def jetstream(self) -> JetStreamContext:
         """The JetStream interface of the connection."""
         return self.client.jetstream(timeout=PUBLISH_TIMEOUT_S)
+
+    def _subscriber(self, consumer: Consumer) -> Any:
+        return self.broker.subscriber(
+            consumer.subject,
+            stream=JStream(consumer.stream, declare=False),
+            durable=consumer.durable,
+            config=consumer.config(),
+            pull_sub=PullSub(batch_size=1, timeout=PULL_TIMEOUT_S),
+            ack_policy=AckPolicy.MANUAL,
+            no_reply=True,
+        )
+
+    async def _open_room(self, consumer: Consumer, handler: Handler[M], room: Room) -> None:
+        for _ in range(PLACES):
+            subscriber = self._subscriber(consumer)
+            subscriber(handler)
+            await subscriber.start()
+            # Its loop is a task that has not begun, so it asks for nothing before this.
+            subscriber.subscription = Place(subscriber.subscription, room)
 
     async def _declare(self) -> None:
         await declare_streams(self.jetstream)

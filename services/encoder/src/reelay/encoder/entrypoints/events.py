@@ -13,6 +13,7 @@ from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.storage.port import ObjectStore
 from reelay.common.streams import work_consumer
+from reelay.encoder.domain.precedence import Rank, rank_of
 from reelay.encoder.handlers import Transcoder, encode_chunk, give_up_chunk
 
 SERVICE = "encoder"
@@ -24,7 +25,7 @@ log = structlog.get_logger()
 def listen(
     messaging: Messaging, providers: Sequence[str], transcoder: Transcoder, store: ObjectStore
 ) -> None:
-    """Take one chunk at a time from each lane of each provider."""
+    """Take one chunk at a time from each lane of each provider, and openings before what waits."""
 
     async def announce(event: SegmentReady | SegmentFailed, message_id: str) -> None:
         await messaging.publish(event, message_id=message_id)
@@ -43,7 +44,19 @@ def listen(
 
     for provider in providers:
         for lane in Lane:
-            messaging.on(work_consumer(provider, lane), encode, give_up=give_up)
+            can_wait = runs_ahead if lane is Lane.OPENING else None
+            messaging.on(work_consumer(provider, lane), encode, give_up=give_up, can_wait=can_wait)
+
+
+def runs_ahead(body: bytes) -> bool:
+    """Tell whether a message of the opening lane only runs ahead of a viewer.
+
+    An opening is taken beside it, and goes first (docs/decisions/0005).
+    """
+    try:
+        return rank_of(EncodeChunk.model_validate_json(body)) is Rank.AHEAD
+    except ValueError:
+        return False
 
 
 async def announce_life(messaging: Messaging, providers: Sequence[str], version: str) -> None:
