@@ -1,6 +1,7 @@
 """Programs instead of FFmpeg, and what the kernel says of them."""
 
 import asyncio
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -60,3 +61,22 @@ async def until_gone(word: str) -> None:
             return
         await asyncio.sleep(0.01)
     raise TimeoutError(f"{word} still runs as {pids_with(word)}")
+
+
+def thread_nices(pid: int) -> list[int]:
+    """The nice values of all threads of a process (proc(5), /proc/pid/task/tid/stat)."""
+    found = []
+    for thread in Path(f"/proc/{pid}/task").iterdir():
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            found.append(int((thread / "stat").read_text().rpartition(")")[2].split()[16]))
+    return found
+
+
+async def until_nice(pid: int, nice: int, threads: int = 1) -> None:
+    """Wait until a process has so many threads and all of them this nice value, at most 19."""
+    for _ in range(2000):
+        nices = thread_nices(pid)
+        if len(nices) >= threads and set(nices) == {min(nice, 19)}:
+            return
+        await asyncio.sleep(0.02)
+    raise TimeoutError(f"the threads of {pid} have the nice values {sorted(nices)}")

@@ -16,7 +16,7 @@ from reelay.encoder.adapters.process import Limits
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
 
-from .processes import pids_with, running_as, script, state, until_gone, until_state
+from .processes import pids_with, running_as, script, state, until_gone, until_nice, until_state
 
 pytestmark = pytest.mark.integration
 
@@ -168,11 +168,9 @@ async def test_processes_have_priorities_in_the_order_of_their_lanes(
 ):
     bench.lanes = LaneGate(longest_pause_s=0)  # as those of several encoders run beside each other
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    nice = []
-    for lane in Lane:
+    for lane, nice in zip(Lane, (0, 2, 10), strict=True):
         begin(lane, FOR_EVER)
-        nice.append(os.getpriority(os.PRIO_PROCESS, await pid_of(lane)) - own)
-    assert nice == [0, 2, 10]
+        await until_nice(await pid_of(lane), own + nice)
 
 
 async def test_pauses_change_no_byte(bench, begin: Begin, pid_of: Find, make_task, media, video):

@@ -130,7 +130,7 @@ async def test_program_can_write_no_file(
     bench, make_task, video, tmp_path, monkeypatch, started_by
 ):
     if started_by == "ourselves":
-        monkeypatch.setattr(launcher, "_util_linux", lambda: None)
+        monkeypatch.setattr(launcher, "_small_programs", lambda: None)
     program = script(tmp_path / "writer", f"echo stolen > {tmp_path}/stolen", "exit 1")
     with pytest.raises(FFmpegFailedError):
         await bench.encode(video, make_task(video), program=program)
@@ -150,26 +150,6 @@ async def main():
 
 asyncio.run(main())
 """
-
-
-YIELD_MORE = """
-import asyncio, os, sys
-from reelay.encoder.adapters.pipes import OutputPipes
-from reelay.encoder.adapters.process import Limits, running
-
-async def main():
-    own = os.nice(5)
-    async with running([sys.argv[1]], OutputPipes(0), Limits(1 << 32, 600, 600), 2) as it:
-        print(os.getpriority(os.PRIO_PROCESS, it.pid) - own, flush=True)
-
-asyncio.run(main())
-"""
-
-
-def test_priority_is_lowered_from_that_of_the_encoder(tmp_path):
-    program = script(tmp_path / "patient", "exec sleep 600")
-    encoder = [sys.executable, "-c", YIELD_MORE, program]
-    assert int(subprocess.run(encoder, check=True, capture_output=True).stdout) == 2
 
 
 def test_killed_encoder_leaves_no_ffmpeg_behind(media, tmp_path):

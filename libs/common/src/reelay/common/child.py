@@ -24,10 +24,12 @@ def command(
     death_signal: signal.Signals,
     unprivileged: bool = False,
     limits: Mapping[int, int] | None = None,
+    nice: int = 0,
 ) -> list[str]:
     """Return the command line that runs `argv` so that it gets `death_signal` with our death.
 
-    `limits` are resource limits by RLIMIT number, soft and hard alike. The signal follows the
+    `limits` are resource limits by RLIMIT number, soft and hard alike; `nice` is how much lower
+    than ours its priority is. The signal follows the
     thread that starts the child: start it from the main thread.
     """
     options = ["--signal", str(int(death_signal)), "--parent", str(os.getpid())]
@@ -35,6 +37,8 @@ def command(
         options.append("--unprivileged")
     for number, limit in (limits or {}).items():
         options += ["--limit", str(number), str(limit)]
+    if nice:
+        options += ["--nice", str(nice)]
     return [sys.executable, "-S", "-E", str(Path(__file__)), *options, "--", *argv]
 
 
@@ -67,6 +71,7 @@ def main() -> None:
     parser.add_argument("--parent", type=int, required=True)
     parser.add_argument("--unprivileged", action="store_true")
     parser.add_argument("--limit", type=int, nargs=2, action="append", default=[])
+    parser.add_argument("--nice", type=int, default=0)
     parser.add_argument("argv", nargs="+")
     options = parser.parse_args()
     if options.unprivileged:
@@ -75,6 +80,7 @@ def main() -> None:
     die_with_parent(options.signal, options.parent)
     for number, limit in options.limit:
         resource.setrlimit(number, (limit, limit))
+    os.nice(options.nice)
     os.execvp(options.argv[0], options.argv)  # noqa: S606  # its whole purpose
 
 

@@ -19,26 +19,33 @@ OPTIONS = {
 NO_LIMITS: Mapping[int, int] = {}
 
 
-def restrained(argv: Sequence[str], limits: Mapping[int, int] = NO_LIMITS) -> list[str]:
+def restrained(
+    argv: Sequence[str], limits: Mapping[int, int] = NO_LIMITS, nice: int = 0
+) -> list[str]:
     """Return the command line that runs `argv` within `limits`, to get SIGKILL with our death.
 
-    `limits` is by RLIMIT number, as in OPTIONS. The two programs of util-linux need some
-    milliseconds for that, our own launcher, a Python, 40.
+    `limits` is by RLIMIT number, as in OPTIONS; `nice` is how much lower than ours its priority is
+    from its first instruction: from outside, one thread of a process is reached at a time. The
+    programs of util-linux and coreutils need some milliseconds, our own launcher, a Python, 40.
     """
-    if (programs := _util_linux()) is None:
-        return child.command(argv, death_signal=signal.SIGKILL, limits=limits)
-    prlimit, setpriv = programs
+    if (programs := _small_programs()) is None:
+        return child.command(argv, death_signal=signal.SIGKILL, limits=limits, nice=nice)
+    prlimit, setpriv, nice_program = programs
     options = [f"{OPTIONS[number]}={limit}" for number, limit in limits.items()]
     limited = [prlimit, *options, "--"] if options else []
-    return [*limited, setpriv, "--pdeathsig", "KILL", "--", *argv]
+    yielding = [nice_program, "-n", str(nice)] if nice else []
+    return [*yielding, *limited, setpriv, "--pdeathsig", "KILL", "--", *argv]
 
 
 @functools.cache
-def _util_linux() -> tuple[str, str] | None:
-    """Return the paths of `prlimit` and a `setpriv` that knows of deaths (BusyBox' does not)."""
-    prlimit, setpriv = shutil.which("prlimit"), shutil.which("setpriv")
-    if prlimit is None or setpriv is None:
+def _small_programs() -> tuple[str, str, str] | None:
+    """Return the paths of `prlimit`, a `setpriv` that knows of deaths (BusyBox' does not), `nice`.
+
+    None where one of them is missing or fails.
+    """
+    prlimit, setpriv, nice = map(shutil.which, ("prlimit", "setpriv", "nice"))
+    if prlimit is None or setpriv is None or nice is None:
         return None
-    trial = [prlimit, "--core=0", "--", setpriv, "--pdeathsig", "KILL", "--", setpriv, "--help"]
-    done = subprocess.run(trial, capture_output=True, check=False)
-    return (prlimit, setpriv) if done.returncode == 0 else None
+    trial = [nice, "-n", "0", prlimit, "--core=0", "--", setpriv, "--pdeathsig", "KILL", "--"]
+    done = subprocess.run([*trial, setpriv, "--help"], capture_output=True, check=False)
+    return (prlimit, setpriv, nice) if done.returncode == 0 else None

@@ -133,10 +133,11 @@ async def running(
 ) -> AsyncIterator[FFmpegProcess]:
     """Run FFmpeg, which inherits the writing ends of `pipes`, until the block ends.
 
-    It gets SIGKILL with our death, leads a process group of its own, and can write no file.
+    It gets SIGKILL with our death, leads a process group of its own, and can write no file. Its
+    priority is lower than ours by `nice`.
     """
     process = await asyncio.create_subprocess_exec(
-        *restrained(argv, _resources(limits)),
+        *restrained(argv, _resources(limits), nice),
         stdin=DEVNULL,
         stdout=DEVNULL,
         stderr=PIPE,
@@ -147,7 +148,7 @@ async def running(
     )
     pipes.close_writing()
     if nice > 0:
-        _yield_to_others(process.pid, nice)
+        _lower_autogroup(process.pid, nice)
     ffmpeg = FFmpegProcess(process, limits)
     try:
         yield ffmpeg
@@ -162,16 +163,6 @@ def _resources(limits: Limits) -> dict[int, int]:
         resource.RLIMIT_CORE: 0,
         resource.RLIMIT_NOFILE: OPEN_FILES,
     }
-
-
-def _yield_to_others(pid: int, nice: int) -> None:
-    """Lower a program's priority from outside, as code between fork and exec may hang.
-
-    It is lowered from ours: to raise it again, where we have a low one, may be forbidden.
-    """
-    with contextlib.suppress(ProcessLookupError):
-        os.setpriority(os.PRIO_PROCESS, pid, os.getpriority(os.PRIO_PROCESS, 0) + nice)
-        _lower_autogroup(pid, nice)
 
 
 def _lower_autogroup(pid: int, nice: int) -> None:
