@@ -16,6 +16,7 @@ def told(before: list[Message], after: list[Message], *, later_s: float = 0.0) -
     old = state.map(1.0)
     for message in after:
         state.hear(message, 1.0 + later_s)
+    state.see_work((), 1.0 + later_s)
     return list(changes(old, state.map(1.0 + later_s)))
 
 

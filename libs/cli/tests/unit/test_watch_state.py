@@ -49,6 +49,7 @@ def hear(*heard: Heard, now: float = 0.0) -> PackageMap:
     state = WatchState(PACKAGE, "Film")
     for message, at in heard:
         state.hear(message, at)
+    state.see_work((), now)
     return state.map(now)
 
 
@@ -175,6 +176,25 @@ def test_task_that_is_not_heard_of_for_two_minutes_is_given_up() -> None:
     assert not encoding(hear(asked, now=130), "720p")
     assert encoding(hear(asked, (ready(), 100), now=130), "720p")
     assert encoding(hear(asked, (chunk("720p", 1, 4, attempt=2), 130), now=200), "720p")
+
+
+def test_task_that_lies_in_the_queue_is_under_way_however_long_it_lies() -> None:
+    state = WatchState(PACKAGE, "Film")
+    work = chunk("720p", 1, 4)
+    state.hear(work, 10)
+    state.see_work({work.task_id}, 1000)
+    assert encoding(state.map(1000), "720p") == {"ladder": [(1, 4)]}
+    state.see_work((), 1119.9)
+    assert encoding(state.map(1120), "720p")
+    state.see_work((), 1120)
+    assert not encoding(state.map(1120), "720p")
+
+
+def test_no_task_is_given_up_without_another_look_at_the_queue() -> None:
+    state = WatchState(PACKAGE, "Film")
+    state.see_work((), 9)
+    state.hear(chunk("720p", 1, 4), 10)
+    assert encoding(state.map(1000), "720p")
 
 
 def test_failed_attempt_ends_a_task_until_the_next_attempt() -> None:

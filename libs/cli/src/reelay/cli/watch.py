@@ -5,6 +5,9 @@ import contextlib
 import re
 import sys
 import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
 
 from rich.console import Console
 
@@ -140,16 +143,11 @@ class Watcher:
 
         After a lost connection all is heard again, which changes nothing but what was missed.
         """
-
-        def hear(message: Message, at: float) -> None:
-            state.hear(message, at)
-            self.news.set()
-
         give_up_at = 0.0
         while True:
             try:
                 url = instance_url(self._settings)
-                await listen(url, state.package.package_id, hear, caught_up.set)
+                await listen(url, state.package.package_id, _Ears(state, self.news, caught_up))
                 give_up_at = time.monotonic() + RECONNECT_FOR_S
             except InstanceMissingError:
                 raise
@@ -157,6 +155,26 @@ class Watcher:
                 if time.monotonic() > give_up_at:
                     raise
             await asyncio.sleep(RECONNECT_EVERY_S)
+
+
+@dataclass(frozen=True)
+class _Ears:
+    """Lets a map know, and says that there is news."""
+
+    state: WatchState
+    news: asyncio.Event
+    caught_up: asyncio.Event
+
+    def hear(self, message: Message, at: float) -> None:
+        self.state.hear(message, at)
+        self.news.set()
+
+    def see_work(self, tasks: Collection[UUID], at: float) -> None:
+        self.state.see_work(tasks, at)
+        self.news.set()
+
+    def catch_up(self) -> None:
+        self.caught_up.set()
 
 
 def _token_for(url: str) -> str:

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Collection
 from itertools import accumulate
-from typing import Any
+from typing import Any, Protocol
+from uuid import UUID
 
 import nats
 import nats.errors
@@ -31,8 +32,10 @@ from reelay.common.events import (
 )
 from reelay.common.message import Message
 from reelay.common.streams import EVENTS, WORK
+from reelay.common.tasks import end
 
 TIMEOUT_S = 5
+LOOK_AT_WORK_EVERY_S = 30.0
 FACTS = "events.package.>"
 """Read from the stream, first to last, by one consumer: their order is that of the packager."""
 PLAIN = (f"{EncodeChunk.subject}.>", SegmentDemanded.subject, EncoderAlive.subject,
@@ -46,7 +49,21 @@ MODELS: dict[str, type[Message]] = {
     )
 } | {SegmentReady.subject.replace("*", lane): SegmentReady for lane in Lane}  # fmt: skip
 
-Hear = Callable[[Message, float], None]
+
+class Ears(Protocol):
+    """Who learns of a package; times are seconds since the epoch."""
+
+    def hear(self, message: Message, at: float) -> None:
+        """Hear a message that was sent or came at `at`."""
+        ...
+
+    def see_work(self, tasks: Collection[UUID], at: float) -> None:
+        """See which tasks of the package lay in the queue at `at`, in an encoder's hands or not."""
+        ...
+
+    def catch_up(self) -> None:
+        """Know that the past is told."""
+        ...
 
 
 class PlanUnreadableError(CommandError):
@@ -118,10 +135,12 @@ def segment_ends_s(playlist: str) -> tuple[float, ...]:
     return tuple(round(end, 6) for end in accumulate(lengths))
 
 
-async def listen(url: str, package_id: str, hear: Hear, caught_up: Callable[[], None]) -> None:
+async def listen(
+    url: str, package_id: str, ears: Ears, look_every_s: float = LOOK_AT_WORK_EVERY_S
+) -> None:
     """Pass on all messages about a package: first the facts of the past, then what comes.
 
-    Signs of life of encoders are passed on too. `caught_up` is called when the past is told.
+    Signs of life of encoders are passed on too, and again and again what lies in the queue.
     Returns when the connection is lost; raises CommandError when there is none.
     """
     lost = asyncio.Event()
@@ -136,14 +155,19 @@ async def listen(url: str, package_id: str, hear: Hear, caught_up: Callable[[], 
         )  # fmt: skip
     except (OSError, nats.errors.Error) as error:
         raise CommandError(f"NATS does not answer ({error}); see `reelay status`.") from error
-    facts = None
+    facts = looking = None
     try:
-        facts = await _subscribe(client, package_id.encode(), hear, caught_up)
+        facts = await _subscribe(client, package_id.encode(), ears)
+        looking = asyncio.create_task(
+            _keep_looking(client, package_id.encode(), ears, look_every_s)
+        )
         await lost.wait()
     except (nats.errors.Error, JetStreamError) as error:
         if not lost.is_set():
             raise CommandError(f"NATS refused: {error}") from error
     finally:
+        if looking is not None:
+            await end(looking)
         with contextlib.suppress(nats.errors.Error):
             if facts is not None:
                 await facts.unsubscribe()
@@ -151,56 +175,72 @@ async def listen(url: str, package_id: str, hear: Hear, caught_up: Callable[[], 
 
 
 async def _subscribe(
-    client: Client, package_id: bytes, hear: Hear, caught_up: Callable[[], None]
+    client: Client, package_id: bytes, ears: Ears
 ) -> JetStreamContext.PushSubscription:
     async def on_plain(msg: Msg) -> None:
         if package_id in msg.data or msg.subject == EncoderAlive.subject:
-            _pass_on(_model(msg.subject), msg.data, hear, time.time())
+            _pass_on(_model(msg.subject), msg.data, ears, time.time())
 
     async def on_fact(msg: Msg) -> None:
         if package_id in msg.data:
             at = msg.metadata.timestamp.timestamp()
-            _pass_on(_model(msg.subject), msg.data, hear, at)
+            _pass_on(_model(msg.subject), msg.data, ears, at)
         if msg.metadata.num_pending == 0:
-            caught_up()
+            ears.catch_up()
 
     # Plain messages first, so that no work is asked for between the past and the present.
     for subject in PLAIN:
         await client.subscribe(subject, cb=on_plain)
     jetstream = client.jetstream(timeout=TIMEOUT_S)
-    await _look_at_work(jetstream, package_id, hear)
+    await _look_at_work(jetstream, package_id, ears)
     facts = await jetstream.subscribe(FACTS, stream=EVENTS.name, cb=on_fact, ordered_consumer=True)
     consumer = await facts.consumer_info()
     if not consumer.num_pending and not (consumer.delivered and consumer.delivered.consumer_seq):
-        caught_up()
+        ears.catch_up()
     return facts
 
 
-async def _look_at_work(jetstream: JetStreamContext, package_id: bytes, hear: Hear) -> None:
+async def _keep_looking(client: Client, package_id: bytes, ears: Ears, every_s: float) -> None:
+    """Look at the queue until cancelled: nobody tells of work that only lies there."""
+    jetstream = client.jetstream(timeout=TIMEOUT_S)
+    while True:
+        await asyncio.sleep(every_s)
+        # One that fails tells nothing; whether the connection is lost is told elsewhere.
+        with contextlib.suppress(nats.errors.Error, JetStreamError):
+            await _look_at_work(jetstream, package_id, ears)
+
+
+async def _look_at_work(jetstream: JetStreamContext, package_id: bytes, ears: Ears) -> None:
     """Pass on the work that is asked for already, and leave it where it is.
 
     The first chunks of a package are announced before its plan, so nobody could hear them in time.
     Messages are read by their numbers, without a consumer: no encoder misses or waits for any.
     """
+    looked_at = time.time()
+    tasks: set[UUID] = set()
     number = 0
-    while True:
-        try:
+    with contextlib.suppress(NotFoundError):  # behind the last one
+        while True:
             raw = await jetstream.get_msg(
                 str(WORK.name), number + 1, subject=f"{EncodeChunk.subject}.>", next=True
             )
-        except NotFoundError:
-            return
-        assert raw.seq is not None
-        number = raw.seq
-        if package_id in (raw.data or b"") and raw.time is not None:
-            _pass_on(EncodeChunk, raw.data or b"", hear, raw.time.timestamp())
+            assert raw.seq is not None
+            number = raw.seq
+            if package_id in (raw.data or b"") and raw.time is not None:
+                chunk = _pass_on(EncodeChunk, raw.data or b"", ears, raw.time.timestamp())
+                tasks |= {chunk.task_id} if isinstance(chunk, EncodeChunk) else set()
+    ears.see_work(tasks, looked_at)
 
 
-def _pass_on(model: type[Message] | None, body: bytes, hear: Hear, at: float) -> None:
+def _pass_on(model: type[Message] | None, body: bytes, ears: Ears, at: float) -> Message | None:
+    """Return the message that was passed on."""
     if model is not None:
         # What cannot be read is from another version; the map does without.
         with contextlib.suppress(ValidationError):
-            hear(model.model_validate_json(body), at)
+            message = model.model_validate_json(body)
+            ears.hear(message, at)
+            return message
+    return None
 
 
 def _model(subject: str) -> type[Message] | None:

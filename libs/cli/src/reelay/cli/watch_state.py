@@ -4,7 +4,7 @@ Each kind of knowledge only grows (sets, latest times), so repeated, late and re
 in the same map, and a lost connection is mended by hearing everything again.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
@@ -22,7 +22,7 @@ from reelay.common.events import (
 from reelay.common.message import Message
 
 TASK_QUIET_S = 120.0
-"""A task that was not heard of for so long counts as given up."""
+"""A task that was neither heard of nor seen in the queue for so long counts as given up."""
 ENCODER_QUIET_S = 5.0
 VIEWER_QUIET_S = 3.0
 NEWS_KEPT = 8
@@ -38,11 +38,12 @@ class _Task:
     asked: dict[int, dict[Lane, dict[str, int]]] = field(default_factory=dict)
     """By attempt and lane: rendition → its segments, as a bit set."""
 
-    def is_under_way(self, now: float) -> bool:
+    def is_under_way(self, looked_at: float) -> bool:
+        """Tell whether it is, as far as a look at the queue tells that began at `looked_at`."""
         return bool(
             self.asked
             and max(self.asked) > self.failed_attempt
-            and now - self.heard_at < TASK_QUIET_S
+            and looked_at - self.heard_at < TASK_QUIET_S
         )
 
 
@@ -56,6 +57,7 @@ class WatchState:
         """The first video that the package was planned for; None until heard."""
         self._stored = dict.fromkeys(package.names, 0)
         self._tasks: dict[UUID, _Task] = {}
+        self._looked_at = LONG_AGO
         self._demands: dict[str, float] = {}
         self._encoders: dict[str, float] = {}
         self._planned: dict[float, UUID] = {}
@@ -87,6 +89,12 @@ class WatchState:
                 self._note_outcome(message, at)
         self._note_news(sentence(message, self.package), at)
 
+    def see_work(self, tasks: Collection[UUID], at: float) -> None:
+        """Note which tasks lay in the queue at `at`: they are under way, however long they lie."""
+        for task_id in tasks:
+            self._task(task_id, at)
+        self._looked_at = max(self._looked_at, at)
+
     def mark_complete(self, at: float) -> None:
         """Note that all segments are stored, and have been since `at` at the latest."""
         known_at = self._completed_at
@@ -101,7 +109,7 @@ class WatchState:
 
     def map(self, now: float) -> PackageMap:
         """Return all that is known at `now`."""
-        encoding = self._encoding(now)
+        encoding = self._encoding()
         rows = tuple(
             Row(rendition, self._stored[rendition.name], encoding.get(rendition.name, {}))
             for rendition in self.package.top_down
@@ -173,13 +181,13 @@ class WatchState:
             end = self._failed[0]
         return max(0.0, end - since)
 
-    def _encoding(self, now: float) -> dict[str, Mapping[Lane, int]]:
+    def _encoding(self) -> dict[str, Mapping[Lane, int]]:
         """Return what is under way and not stored; each segment in its most urgent lane alone."""
         lanes: dict[str, dict[Lane, int]] = {}
         taken = dict(self._stored)
         if self._state() in ("ready", "failed"):
             return {}
-        tasks = [task for task in self._tasks.values() if task.is_under_way(now)]
+        tasks = [task for task in self._tasks.values() if task.is_under_way(self._looked_at)]
         for lane in Lane:
             for asked in (task.asked[max(task.asked)].get(lane, {}) for task in tasks):
                 for name in asked.keys() & taken.keys():
