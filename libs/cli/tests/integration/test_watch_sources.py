@@ -3,17 +3,19 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from nats.js.api import ConsumerConfig
 
-from reelay.cli.watch_sources import listen
+from reelay.cli.watch_sources import BEFORE_ITS_PLAN, listen
 from reelay.common.message import Message
 from reelay.common.messaging import Messaging
 from reelay.common.tasks import end
 from reelay.common.testing.servers import Program
 
-from ..watch_samples import ID, chunk
+from ..watch_samples import ID, chunk, planned, stored
 
 pytestmark = pytest.mark.integration
 
@@ -60,3 +62,38 @@ async def test_queue_is_looked_at_again_and_again(packager: Messaging, nats: Pro
         await noted.until(lambda: noted.looks.count({mine.task_id}) > 2)
         await packager.jetstream.purge_stream("WORK")
         await noted.until(lambda: noted.looks[-1] == set())
+
+
+async def fact_reader(packager: Messaging) -> ConsumerConfig:
+    """How the facts are read now."""
+    known = await packager.jetstream.consumers_info("EVENTS")
+    (found,) = [one.config for one in known if one.config.filter_subject == "events.package.>"]
+    return found
+
+
+async def test_facts_are_read_since_shortly_before_the_first_plan(
+    packager: Messaging, nats: Program
+) -> None:
+    await packager.publish(planned("0b" * 32))
+    await packager.publish(stored(("audio", 1, 1)))
+    await packager.publish(planned())
+    await packager.publish(stored(("720p", 1, 2)))
+    await packager.publish(planned())
+    plan = await packager.jetstream.get_msg("EVENTS", 3)
+    async with listening(nats) as noted:
+        await noted.until(lambda: len(noted.messages) == 4)
+        reader = await fact_reader(packager)
+    assert plan.time is not None
+    assert reader.opt_start_time is not None
+    rounded = timedelta(milliseconds=1)
+    assert abs(plan.time - BEFORE_ITS_PLAN - reader.opt_start_time) < rounded
+
+
+async def test_all_facts_are_read_where_no_plan_is_known(
+    packager: Messaging, nats: Program
+) -> None:
+    await packager.publish(planned("0b" * 32))
+    await packager.publish(stored(("audio", 1, 1)))
+    async with listening(nats) as noted:
+        await noted.until(lambda: len(noted.messages) == 1)
+        assert (await fact_reader(packager)).opt_start_time is None

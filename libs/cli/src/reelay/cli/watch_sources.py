@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Collection
+from datetime import timedelta
 from itertools import accumulate
 from typing import Any, Protocol
 from uuid import UUID
@@ -13,6 +14,7 @@ import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
+from nats.js.api import ConsumerConfig, DeliverPolicy
 from nats.js.errors import Error as JetStreamError
 from nats.js.errors import NotFoundError
 from pydantic import BaseModel, ValidationError
@@ -36,6 +38,8 @@ from reelay.common.tasks import end
 
 TIMEOUT_S = 5
 LOOK_AT_WORK_EVERY_S = 30.0
+BEFORE_ITS_PLAN = timedelta(minutes=10)
+"""The first segments may be stored before the plan is announced."""
 FACTS = "events.package.>"
 """Read from the stream, first to last, by one consumer: their order is that of the packager."""
 PLAIN = (f"{EncodeChunk.subject}.>", SegmentDemanded.subject, EncoderAlive.subject,
@@ -193,11 +197,38 @@ async def _subscribe(
         await client.subscribe(subject, cb=on_plain)
     jetstream = client.jetstream(timeout=TIMEOUT_S)
     await _look_at_work(jetstream, package_id, ears)
-    facts = await jetstream.subscribe(FACTS, stream=EVENTS.name, cb=on_fact, ordered_consumer=True)
+    facts = await jetstream.subscribe(
+        FACTS, stream=EVENTS.name, cb=on_fact, ordered_consumer=True,
+        config=await _since_its_plan(jetstream, package_id),
+    )  # fmt: skip
     consumer = await facts.consumer_info()
     if not consumer.num_pending and not (consumer.delivered and consumer.delivered.consumer_seq):
         ears.catch_up()
     return facts
+
+
+async def _since_its_plan(jetstream: JetStreamContext, package_id: bytes) -> ConsumerConfig:
+    """Return from when on facts are read: those of all packages are many, of plans there are few.
+
+    From the beginning, if the stream knows of no plan (any more).
+    """
+    plans = await jetstream.subscribe(
+        PackagePlanned.subject, stream=EVENTS.name, ordered_consumer=True
+    )
+    try:
+        known = await plans.consumer_info()
+        more = known.num_pending or (known.delivered and known.delivered.consumer_seq)
+        while more:
+            plan = await plans.next_msg(timeout=TIMEOUT_S)
+            if package_id in plan.data:
+                return ConsumerConfig(
+                    deliver_policy=DeliverPolicy.BY_START_TIME,
+                    opt_start_time=plan.metadata.timestamp - BEFORE_ITS_PLAN,
+                )
+            more = plan.metadata.num_pending
+    finally:
+        await plans.unsubscribe()
+    return ConsumerConfig()
 
 
 async def _keep_looking(client: Client, package_id: bytes, ears: Ears, every_s: float) -> None:
