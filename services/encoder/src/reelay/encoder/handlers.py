@@ -1,6 +1,7 @@
 """The encoder's one use case: make a chunk, and announce each segment the moment it is stored."""
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
@@ -49,32 +50,36 @@ async def encode_chunk(
     need = Need(store, task.package_id)
     if not await need.lasts():
         return
-    looked_s = time.monotonic()
     outstanding = len(task.video) * len(task.segments)
     outstanding += len(task.audio_segments) if task.audio_rendition else 0
     async with aclosing(transcoder.transcode(task)) as segments:
         async for segment in segments:
             outstanding -= 1
-            key = staging_key(task, segment)
-            stored = await store.put(key, segment.data)
-            ready = SegmentReady(
-                task_id=task.task_id,
-                package_id=task.package_id,
-                rendition=segment.rendition,
-                number=segment.spec.number,
-                staging_key=key,
-                size_bytes=stored.info.size_bytes,
-                lane=task.lane,
-                made_first=segment.made_first,
-                made_last=segment.made_last,
-                last_of_task=outstanding == 0,
-                warnings=list(segment.warnings),
-            )
-            await announce(ready, f"{_run(task)}:{segment.rendition}:{segment.spec.number}")
-            if time.monotonic() - looked_s > LOOK_INTERVAL_S:
-                if not await need.lasts():
-                    return
-                looked_s = time.monotonic()
+            ready = await _store(task, segment, store, last_of_task=outstanding == 0)
+            await announce(ready, f"{_run(task)}:{ready.rendition}:{ready.number}")
+            if not await need.lasted_just_now():
+                return
+
+
+async def _store(
+    task: EncodeChunk, segment: EncodedSegment, store: ObjectStore, *, last_of_task: bool
+) -> SegmentReady:
+    """Store a segment; return the fact."""
+    key = staging_key(task, segment)
+    stored = await store.put(key, segment.data)
+    return SegmentReady(
+        task_id=task.task_id,
+        package_id=task.package_id,
+        rendition=segment.rendition,
+        number=segment.spec.number,
+        staging_key=key,
+        size_bytes=stored.info.size_bytes,
+        lane=task.lane,
+        made_first=segment.made_first,
+        made_last=segment.made_last,
+        last_of_task=last_of_task,
+        warnings=list(segment.warnings),
+    )
 
 
 class Need:
@@ -84,16 +89,26 @@ class Need:
         self._store = store
         self._folder = f"packages/{package_id}"
         self._planned = False
+        self._lasts = True
+        self._looked_s = -math.inf
 
     async def lasts(self) -> bool:
         """Tell whether the package is neither whole, nor given up, nor removed.
 
         Its plan may come after its first chunk; once seen, it goes only with the package.
         """
+        self._looked_s = time.monotonic()
         planned, *ended = await asyncio.gather(*map(self._exists, (PLAN, *END_MARKS)))
         removed = self._planned and not planned
         self._planned = planned
-        return not (removed or any(ended))
+        self._lasts = not (removed or any(ended))
+        return self._lasts
+
+    async def lasted_just_now(self) -> bool:
+        """Tell the same as it was LOOK_INTERVAL_S ago at the most."""
+        if time.monotonic() - self._looked_s > LOOK_INTERVAL_S:
+            return await self.lasts()
+        return self._lasts
 
     async def _exists(self, name: str) -> bool:
         try:

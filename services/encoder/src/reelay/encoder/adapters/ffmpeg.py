@@ -1,8 +1,7 @@
 """The transcoder: FFmpeg makes the segments of a chunk, one process for all its renditions."""
 
 import asyncio
-import itertools
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field, replace
 from typing import Protocol
@@ -40,6 +39,9 @@ HELD = "The source ends early or is damaged: its last picture is held."
 BLACK = "The source could not be decoded here: black and silence instead."
 
 log = structlog.get_logger()
+
+Pump = tuple[asyncio.StreamReader, Cutter]
+"""What FFmpeg writes to one output, and what cuts it."""
 
 
 class Sources(Protocol):
@@ -123,11 +125,7 @@ class FFmpegTranscoder:
         pipes = OutputPipes(len(cutters))
         check = source.check if source else nothing_can_fail
         try:
-            urls = {
-                cutter.rendition: f"pipe:{fd}"
-                for cutter, fd in zip(cutters, pipes.writing, strict=True)
-            }
-            argv = [self.program, *ffmpeg_arguments(task, source, urls, self.machine)]
+            argv = self._command_line(task, source, cutters, pipes)
             async with running(argv, pipes, self.limits, NICE[seat.rank]) as ffmpeg:
                 seat.hold(ffmpeg)
                 pumps = list(zip(await pipes.readers(), cutters, strict=True))
@@ -142,30 +140,27 @@ class FFmpegTranscoder:
         finally:
             pipes.close()
         check()
-        if status == 0:  # another one may have been reached anywhere, as by pictures beside it
-            for segment in itertools.chain.from_iterable(cutter.finish() for cutter in cutters):
-                yield segment
-        if _has_failed(task, status, cutters, ffmpeg):
-            raise FFmpegFailedError(f"FFmpeg ended with status {status}", ffmpeg.log.text())
+        for segment in _last_segments(task, status, cutters, ffmpeg):
+            yield segment
+
+    def _command_line(
+        self,
+        task: EncodeChunk,
+        source: SourceInput | None,
+        cutters: Sequence[Cutter],
+        pipes: OutputPipes,
+    ) -> list[str]:
+        urls = {
+            cutter.rendition: f"pipe:{fd}"
+            for cutter, fd in zip(cutters, pipes.writing, strict=True)
+        }
+        return [self.program, *ffmpeg_arguments(task, source, urls, self.machine)]
 
 
-async def _segments(
-    ffmpeg: FFmpegProcess, pumps: Sequence[tuple[asyncio.StreamReader, Cutter]]
-) -> AsyncGenerator[EncodedSegment]:
+async def _segments(ffmpeg: FFmpegProcess, pumps: Sequence[Pump]) -> AsyncGenerator[EncodedSegment]:
     """Yield segments of all outputs in the order in which they become whole."""
     queue: asyncio.Queue[EncodedSegment] = asyncio.Queue(QUEUED_SEGMENTS)
-
-    async def pump(reader: asyncio.StreamReader, cutter: Cutter) -> None:
-        while data := await reader.read(READ_BYTES):
-            ffmpeg.progressed()
-            for segment in cutter.feed(data):
-                await queue.put(segment)
-                ffmpeg.progressed()
-
-    async def pump_all() -> None:
-        await asyncio.gather(*(pump(reader, cutter) for reader, cutter in pumps))
-
-    pumping = asyncio.create_task(pump_all())
+    pumping = asyncio.create_task(_pump(ffmpeg, pumps, queue))
     watching = asyncio.create_task(ffmpeg.watch())
     try:
         while not (pumping.done() and queue.empty()):
@@ -181,6 +176,32 @@ async def _segments(
         pumping.result()
     finally:
         await end(pumping, watching)
+
+
+async def _pump(
+    ffmpeg: FFmpegProcess, pumps: Sequence[Pump], queue: asyncio.Queue[EncodedSegment]
+) -> None:
+    """Read and cut all outputs to their ends."""
+
+    async def pump(reader: asyncio.StreamReader, cutter: Cutter) -> None:
+        while data := await reader.read(READ_BYTES):
+            ffmpeg.progressed()
+            for segment in cutter.feed(data):
+                await queue.put(segment)
+                ffmpeg.progressed()
+
+    await asyncio.gather(*(pump(reader, cutter) for reader, cutter in pumps))
+
+
+def _last_segments(
+    task: EncodeChunk, status: int, cutters: Sequence[Cutter], ffmpeg: FFmpegProcess
+) -> Iterator[EncodedSegment]:
+    """Yield what only FFmpeg's end makes whole; raise FFmpegFailedError when it failed."""
+    if status == 0:  # another one may have been reached anywhere, as by pictures beside it
+        for cutter in cutters:
+            yield from cutter.finish()
+    if _has_failed(task, status, cutters, ffmpeg):
+        raise FFmpegFailedError(f"FFmpeg ended with status {status}", ffmpeg.log.text())
 
 
 async def _with_warnings(
