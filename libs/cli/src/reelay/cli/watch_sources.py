@@ -148,23 +148,12 @@ async def listen(
     Returns when the connection is lost; raises CommandError when there is none.
     """
     lost = asyncio.Event()
-
-    async def note_loss() -> None:
-        lost.set()
-
-    try:
-        client = await nats.connect(
-            url, allow_reconnect=False, connect_timeout=TIMEOUT_S, error_cb=_ignore,
-            closed_cb=note_loss,
-        )  # fmt: skip
-    except (OSError, nats.errors.Error) as error:
-        raise CommandError(f"NATS does not answer ({error}); see `reelay status`.") from error
+    client = await _connect(url, lost)
     facts = looking = None
     try:
         facts = await _subscribe(client, package_id.encode(), ears)
-        looking = asyncio.create_task(
-            _keep_looking(client, package_id.encode(), ears, look_every_s)
-        )
+        again = _keep_looking(client, package_id.encode(), ears, look_every_s)
+        looking = asyncio.create_task(again)
         await lost.wait()
     except (nats.errors.Error, JetStreamError) as error:
         if not lost.is_set():
@@ -176,6 +165,21 @@ async def listen(
             if facts is not None:
                 await facts.unsubscribe()
         await client.close()
+
+
+async def _connect(url: str, lost: asyncio.Event) -> Client:
+    """Return a connection that sets `lost` when it ends."""
+
+    async def note_loss() -> None:
+        lost.set()
+
+    try:
+        return await nats.connect(
+            url, allow_reconnect=False, connect_timeout=TIMEOUT_S, error_cb=_ignore,
+            closed_cb=note_loss,
+        )  # fmt: skip
+    except (OSError, nats.errors.Error) as error:
+        raise CommandError(f"NATS does not answer ({error}); see `reelay status`.") from error
 
 
 async def _subscribe(
