@@ -95,3 +95,17 @@ async def test_chunk_of_a_package_under_way_is_made_whole(store, monkeypatch):
         return None
 
     assert await encode(store, Maker(then=nothing)) == [1, 2, 3]
+
+
+async def test_segments_tell_the_attempt_of_which_they_come(store) -> None:
+    heard: list[SegmentReady | SegmentFailed] = []
+
+    async def announce(event: SegmentReady | SegmentFailed, message_id: str) -> None:
+        heard.append(event)
+
+    async def go_on() -> None:
+        pass
+
+    task = chunk().model_copy(update={"attempt": 3})
+    await handlers.encode_chunk(task, Maker(go_on), store, announce)
+    assert [event.attempt for event in heard] == [3, 3, 3]

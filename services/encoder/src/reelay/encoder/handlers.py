@@ -78,6 +78,7 @@ async def _store(
         made_first=segment.made_first,
         made_last=segment.made_last,
         last_of_task=last_of_task,
+        attempt=task.attempt,
         warnings=list(segment.warnings),
     )
 
