@@ -93,3 +93,10 @@ async def test_failed_dispatch_is_tried_again_without_another_demand(packager: P
     assert packager.tried == 3
     assert asyncio.get_running_loop().time() - started_s > 0.5
     assert await packager.hear(WANTED) == 3
+
+
+async def test_what_still_waits_is_looked_at_again(packager: Packager) -> None:
+    assert await packager.hear(WANTED) == 1
+    async with asyncio.timeout(ENOUGH_S):
+        while packager.dispatched < 2:  # noqa: ASYNC110 (nobody tells of it)
+            await asyncio.sleep(0.01)

@@ -1,6 +1,7 @@
 """A viewer waits for a segment: the packager hears of it, and the encoders soon do."""
 
 import asyncio
+import contextlib
 import time
 
 import structlog
@@ -14,6 +15,9 @@ from reelay.packager.handlers.dispatching import Dispatcher
 
 RETRY_S = 0.5
 """A failed dispatch is tried again after this time, as often as a demand is repeated."""
+
+AGAIN_S = 1.0
+"""How often it is looked again whether what somebody waits for is being made."""
 
 log = structlog.get_logger()
 
@@ -50,8 +54,7 @@ class Demanding:
     async def run(self) -> None:
         """Dispatch what was demanded, for ever; again soon where that failed."""
         while True:
-            await self._news.wait()
-            self._news.clear()
+            await self._due()
             try:
                 async with self._outbox.transaction() as tx:
                     await self._dispatcher.dispatch(tx)
@@ -59,3 +62,14 @@ class Demanding:
                 log.warning("demand waits", error=repr(error)[:300])
                 self._news.set()
                 await asyncio.sleep(RETRY_S)
+
+    async def _due(self) -> None:
+        """Return when there is news, or after a while in which somebody waited.
+
+        What was to come soon, in an opening, may not have: nothing tells of that.
+        """
+        waits = self._board.waiting(time.monotonic())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(AGAIN_S if waits else None):
+                await self._news.wait()
+        self._news.clear()
