@@ -4,6 +4,7 @@ The packager's own dispatcher, on a PostgreSQL server of its own, with somewhat 
 packages: each decision comes when a ladder chunk was stored, and sends the next.
 """
 
+import gc
 import logging
 import statistics
 import tempfile
@@ -66,6 +67,8 @@ async def _decision_s(url: str, packages: int, samples: list[Sample]) -> float:
         await _live(census, packages)
         async with outbox.transaction() as tx:
             await dispatcher.dispatch(tx)
+        gc.collect()
+        gc.freeze()  # as the service does
         walls: list[float] = []
 
         async def work(marks: list[float]) -> None:

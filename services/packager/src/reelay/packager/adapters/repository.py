@@ -200,8 +200,8 @@ async def delete_tasks(session: AsyncSession, package_id: str) -> None:
 
 async def virtual_times(session: AsyncSession, kind: str) -> dict[str, float]:
     """Return the virtual times of owners or packages (`kind`) by name."""
-    rows = await session.exec(select(TurnRow).where(TurnRow.kind == kind))
-    return {row.name: row.virtual_time for row in rows}
+    statement = select(TurnRow.name, TurnRow.virtual_time).where(TurnRow.kind == kind)
+    return dict((await session.exec(statement)).all())
 
 
 async def set_virtual_time(session: AsyncSession, kind: str, name: str, time: float) -> None:
