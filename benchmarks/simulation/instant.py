@@ -84,7 +84,7 @@ class Instant:
         """Let videos be planned; what planning takes on an idle system contains a decision."""
         before_s = max(0.0, self.times.plan_s - self.times.dispatch_s(1))
         for video in self.videos:
-            yield self.env.timeout(video.arrival_s + before_s - self.env.now)
+            yield self.env.timeout(max(0.0, video.arrival_s + before_s - self.env.now))
             self.env.process(self._plan(video))
 
     def _plan(self, video: Video) -> ProcessGenerator:

@@ -45,7 +45,7 @@ class WholeFiles:
 
     def _uploads(self) -> ProcessGenerator:
         for video in self.videos:
-            yield self.env.timeout(video.arrival_s + self.times.plan_s - self.env.now)
+            yield self.env.timeout(max(0.0, video.arrival_s + self.times.plan_s - self.env.now))
             self.env.process(self._transcode(video))
 
     def _transcode(self, video: Video) -> ProcessGenerator:

@@ -1,7 +1,10 @@
 """Figures: quantiles, Jain's index, who waited when."""
 
+from dataclasses import replace
+
 import pytest
 
+from benchmarks.simulation.instant import Instant
 from benchmarks.simulation.measures import SLICE_S, Ledger, jain, quantile
 from benchmarks.simulation.whole_files import WholeFiles
 from tests.simulation.days import SOURCE, TIMES, video
@@ -43,3 +46,12 @@ def test_lowest_rung_first_plays_sooner_and_ends_later() -> None:
     lowest = WholeFiles(TIMES, 1, film, lowest_first=True).run()
     assert lowest.first_frame[0] < whole.first_frame[0] / 5
     assert whole.ready[0] < lowest.ready[0]
+
+
+@pytest.mark.parametrize("plan_s", [0.0319, 0.2715])
+def test_uploads_of_one_instant_are_all_made(plan_s: float) -> None:
+    times = replace(TIMES, plan_s=plan_s)
+    arrivals = [n // 2 * 1234.5678 / 7 for n in range(200)]
+    videos = [video(n, at=at, segments=3) for n, at in enumerate(arrivals)]
+    assert len(WholeFiles(times, 1, videos).run().ready) == 200
+    assert len(Instant(times, 1, videos, seed=7).run().ready) == 200
