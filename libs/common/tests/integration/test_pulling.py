@@ -2,18 +2,33 @@
 
 import asyncio
 import json
+from uuid import UUID
 
 import pytest
 from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 
-from reelay.common.commands import Lane
+from reelay.common.commands import EncodeChunk, Lane, SourceSpec
 from reelay.common.messaging import Messaging
 from reelay.common.streams import Consumer, declare_consumer, fact_consumer, work_consumer
+from reelay.common.testing.servers import Program
 
 pytestmark = pytest.mark.integration
 
 ENCODERS = 1000
+CHUNK = EncodeChunk(
+    task_id=UUID(int=1),
+    package_id="p",
+    lane=Lane.OPENING,
+    provider="software",
+    source=SourceSpec(
+        key="sources/x", demuxer="mov", video_stream=0, audio_stream=None, preroll_s=0.5
+    ),
+    fps_num=25,
+    fps_den=1,
+    video=[],
+    segments=[],
+)
 
 
 async def until_waiting(messaging: Messaging, consumer: Consumer, requests: int) -> None:
@@ -43,6 +58,32 @@ async def test_every_one_of_a_thousand_encoders_waits_for_work(messaging: Messag
     await messaging.jetstream.publish(work.subject, b"{}")
     await until_waiting(messaging, work, ENCODERS - 1)
     assert [answer.data for answer in answers] == [b"{}"]
+
+
+async def test_opening_is_made_once_after_the_connection_broke(nats: Program) -> None:
+    messaging = Messaging(nats.url, "encoder")
+    work = work_consumer("software", Lane.OPENING)
+    handled: list[EncodeChunk] = []
+
+    async def handle(chunk: EncodeChunk) -> None:
+        handled.append(chunk)
+
+    messaging.on(work, handle, can_wait=lambda body: True)
+    await messaging.start()
+    await until_waiting(messaging, work, 1)
+    connected = messaging.client.stats["reconnects"]
+    messaging.client._transport._io_writer.transport.abort()  # the server stays up
+    async with asyncio.timeout(60):
+        while messaging.client.stats["reconnects"] == connected:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await messaging.client.flush()
+        await messaging.publish(CHUNK)
+        while not handled:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    info = await messaging.jetstream.consumer_info(work.stream, work.durable)
+    assert info.num_redelivered == 0
+    await messaging.stop()
+    assert handled == [CHUNK]
 
 
 async def test_consumer_that_lets_fewer_wait_is_kept_as_it_is(messaging: Messaging) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from reelay.standalone.stores import place
+from reelay.standalone.stores import UNREADABLE, place
 
 
 @pytest.mark.parametrize(
@@ -15,3 +15,10 @@ from reelay.standalone.stores import place
 )
 def test_place_of_a_store_shows_no_secret(url: str, shown: str) -> None:
     assert place(url) == shown
+
+
+@pytest.mark.parametrize("secret", ["se#cret", "se?cret", "se\u2100cret"])
+def test_url_that_cannot_be_taken_apart_is_refused_without_its_secret(secret: str) -> None:
+    with pytest.raises(ValueError, match="percent-encoded") as refused:
+        place(f"s3://AKIA:{secret}@host:9000/bucket")
+    assert str(refused.value) == UNREADABLE

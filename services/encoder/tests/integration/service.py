@@ -20,7 +20,6 @@ class Encoder:
             **os.environ,
             "ENCODER_NATS_URL": nats_url,
             "ENCODER_STORE_URL": f"file://{store}",
-            "ENCODER_PORT": str(free_port()),
             "ENCODER_FFMPEG": ffmpeg,
             "ENCODER_THREADS": "2",
         }
@@ -28,7 +27,9 @@ class Encoder:
 
     async def start(self) -> None:
         argv = [sys.executable, "-m", "reelay.encoder"]
-        self.process = await asyncio.create_subprocess_exec(*argv, env=self.environment)
+        # Another one each time: in between, somebody else may have taken it.
+        environment = self.environment | {"ENCODER_PORT": str(free_port())}
+        self.process = await asyncio.create_subprocess_exec(*argv, env=environment)
 
     async def stop(self, number: signal.Signals) -> int:
         assert self.process is not None

@@ -1,6 +1,7 @@
 """An opening does not wait for what runs ahead of viewers, though both are of one lane."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -24,8 +25,9 @@ LANE = work_consumer("software", Lane.OPENING)
 RUNNING = "RSD"
 HOLD_BACK = """echo begun >&2
 for name in ahead opening second viewer; do
-    case "$*" in *"sources/$name"*) while [ -e "$0.$name" ]; do sleep 0.05; done;; esac
+    case "$*" in *"sources/$name"*) [ ! -e "$0.$name" ] || read nothing < "$0.$name";; esac
 done"""
+"""Starts no other program: a child that is stopped before it is one would outlive all others."""
 SEGMENTS_EACH = 2
 
 
@@ -59,11 +61,14 @@ class Work:
         return await running_as(f"objects/sources/{name}")
 
     def hold_back(self, name: str) -> None:
-        Path(f"{self.program}.{name}").touch()
+        os.mkfifo(f"{self.program}.{name}")
 
     def let_go(self, *names: str) -> None:
         for name in names:
-            Path(f"{self.program}.{name}").unlink()
+            fifo = Path(f"{self.program}.{name}")
+            writing = os.open(fifo, os.O_RDWR)  # who waits for a writer has one until it is closed
+            fifo.unlink()
+            os.close(writing)
 
     async def made(self, chunks: int) -> list[SegmentReady]:
         bodies = await facts(self.messaging, "events.segment.ready.opening", chunks * SEGMENTS_EACH)

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from reelay.common.commands import EncodeChunk, Lane
-from reelay.common.events import SegmentReady
+from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage.port import read_all
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.tables import TaskRow
@@ -114,6 +114,20 @@ async def test_lost_work_that_somebody_just_forgets_is_left_to_them(house: House
         async with asyncio.timeout(20):
             await upkeep.find_lost()
     assert await house.work() == []
+
+
+async def test_room_that_a_failed_film_leaves_is_noted_until_it_is_filled(house: House) -> None:
+    failing, *_ = [await house.add(owner, seconds=1200) for owner in ("a", "b")]
+    task, *_ = await house.work()
+    failed = SegmentFailed(
+        task_id=task.task_id, package_id=failing.package_id, attempt=1, reason="", log_tail=""
+    )
+    await house.books.fail_package(failed)
+    assert house.dispatcher.has_room
+    assert await house.work() == []
+    await Upkeep(house.outbox, house.messaging, house.dispatcher, house.books).tick()
+    assert on(Lane.LADDER, await house.work())
+    assert not house.dispatcher.has_room
 
 
 def is_made(task: EncodeChunk, number: int) -> SegmentReady:

@@ -201,10 +201,11 @@ async def _subscribe(
         await client.subscribe(subject, cb=on_plain)
     jetstream = client.jetstream(timeout=TIMEOUT_S)
     await _look_at_work(jetstream, package_id, ears)
+    config = await _since_its_plan(jetstream, package_id)
     facts = await jetstream.subscribe(
-        FACTS, stream=EVENTS.name, cb=on_fact, ordered_consumer=True,
-        config=await _since_its_plan(jetstream, package_id),
-    )  # fmt: skip
+        FACTS, stream=EVENTS.name, cb=on_fact, ordered_consumer=True, config=config
+    )
+    config.opt_start_time = None  # or it is refused when the client makes it anew, by number
     consumer = await facts.consumer_info()
     if not consumer.num_pending and not (consumer.delivered and consumer.delivered.consumer_seq):
         ears.catch_up()

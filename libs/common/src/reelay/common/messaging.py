@@ -24,7 +24,7 @@ from reelay.common.delivery import DeliveryMiddleware, GiveUp, Route
 from reelay.common.errors import OutageError
 from reelay.common.events import Event
 from reelay.common.message import Message
-from reelay.common.places import PLACES, CanWait, Place, Room
+from reelay.common.room import PLACES, CanWait, Room, SharedPull
 from reelay.common.streams import Consumer, declare_consumer, declare_streams
 from reelay.common.tasks import end
 
@@ -175,12 +175,17 @@ class Messaging:
         )
 
     async def _open_room(self, consumer: Consumer, handler: Handler[M], room: Room) -> None:
+        first: JetStreamContext.PullSubscription | None = None
         for _ in range(PLACES):
             subscriber = self._subscriber(consumer)
             subscriber(handler)
             await subscriber.start()
             # Its loop is a task that has not begun, so it asks for nothing before this.
-            subscriber.subscription = Place(subscriber.subscription, room)
+            if first is None:
+                first = subscriber.subscription
+            else:
+                await subscriber.subscription.unsubscribe()
+            subscriber.subscription = SharedPull(first, room)
 
     async def _declare(self) -> None:
         await declare_streams(self.jetstream)

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from reelay.common.storage import ObjectStore
 
 
+UNREADABLE = "it is no URL of a store; are its key and secret percent-encoded?"
+
+
 class StoreUnusableError(PermanentError):
     """The object store cannot be written."""
 
@@ -48,7 +51,12 @@ def remember(settings: Settings) -> None:
 
 def place(url: str) -> str:
     """Return where a store is, without secret and options; raise ValueError."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # which shows all of it
+        raise ValueError(UNREADABLE) from None
+    if "@" in url and "@" not in parts.netloc + parts.path:
+        raise ValueError(UNREADABLE)
     where = parts.netloc + parts.path.rstrip("/")
     # Nothing before an "@": a secret that is not percent-encoded may hold a slash.
     return f"{parts.scheme}://{where if parts.scheme == 'file' else where.rpartition('@')[2]}"

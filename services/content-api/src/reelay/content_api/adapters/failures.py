@@ -57,9 +57,12 @@ class StoredFailures:
         if asked_s is not None and self._now() - asked_s < max_age_s:
             return None
         self._note_unharmed(package_id)  # already now: who asks meanwhile has not to ask as well
-        reason = await self._read(package_id)
-        if reason is not None:
-            self._unharmed.pop(package_id, None)
+        reason: str | None = ""
+        try:
+            reason = await self._read(package_id)
+        finally:
+            if reason is not None:  # it failed, or the store did not say
+                self._unharmed.pop(package_id, None)
         return reason
 
     def _note_unharmed(self, package_id: str) -> None:

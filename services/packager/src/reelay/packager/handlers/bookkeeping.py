@@ -101,6 +101,7 @@ class Bookkeeping:
         for package_id in finished:
             await self.complete(package_id)
         if makes_room:
+            self._dispatcher.has_room = True  # until it is decided, however often that fails
             async with self._outbox.transaction() as tx:  # by itself: viewers wait for the news
                 await self._dispatcher.dispatch(tx)
 
@@ -184,6 +185,7 @@ class Bookkeeping:
                     package_id=failed.package_id, asset_id=row.asset_id, reason=failed.reason
                 )
             )
+        self._dispatcher.has_room = True
         log.error("failed", package_id=failed.package_id, reason=failed.reason,
                   encoder_log=failed.log_tail)  # fmt: skip
 
@@ -203,6 +205,7 @@ class Bookkeeping:
                 tx.session.add(row)
                 await repository.delete_tasks(tx.session, failed.package_id)
                 await repository.forget_turn(tx.session, failed.package_id)
+                self._dispatcher.has_room = True
                 log.error("repair failed", package_id=row.package_id, reason=failed.reason,
                           encoder_log=failed.log_tail)  # fmt: skip
             return True

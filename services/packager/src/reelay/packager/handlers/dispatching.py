@@ -33,6 +33,8 @@ class Dispatcher:
         self._board = board
         self.under_way: set[str] = set()
         """Packages that had work to do when last looked at; demand for others costs nothing."""
+        self.has_room = False
+        """Whether work ended without a decision about what comes instead of it."""
         self._encoders = 0
         self._openings = Openings(census)
 
@@ -76,6 +78,7 @@ class Dispatcher:
         await self._openings.fill(work)
         await self._answer_demand(work)
         await self._fill_window(work)
+        self.has_room = False
         for lane in Lane:
             metrics.TASKS_OUTSTANDING.labels(lane).set(work.count(lane))
 

@@ -104,9 +104,11 @@ class Planning:
             await references.hold_packages_of(tx.session, deleted.video_id)
             unneeded = await references.drop_references(tx.session, deleted.video_id)
             rows = [await repository.lock(tx.session, package_id) for package_id in unneeded]
-            for row in rows:
-                if row is not None and row.state == repository.PLANNED:
-                    await self._cancel(tx, row)
+            ended = [row for row in rows if row and row.state == repository.PLANNED]
+            for row in ended:  # all of them before turns are locked: no decision waits for a store
+                await self._store.put(f"packages/{row.package_id}/{FAILED}", failure(DELETED))
+            for row in ended:
+                await self._cancel(tx, row)
 
     async def _cancel(self, tx: Transaction, row: PackageRow) -> None:
         """End a package that is being made for nobody."""
@@ -114,7 +116,7 @@ class Planning:
         tx.session.add(row)
         await repository.delete_tasks(tx.session, row.package_id)
         await repository.forget_turn(tx.session, row.package_id)
-        await self._store.put(f"packages/{row.package_id}/{FAILED}", failure(DELETED))
+        self._dispatcher.has_room = True
         log.info("cancelled", package_id=row.package_id)
 
     async def _insert(

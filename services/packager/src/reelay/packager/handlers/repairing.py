@@ -106,8 +106,9 @@ class Repairing:
         await references.hold(tx.session, new.package_id)
         bodies = await store_promises(self._store, new)
         await self._store.put(f"packages/{row.package_id}/{FAILED}", failure(SUPERSEDED))
-        # Not before: no store, however slow, holds up what is decided of other films. Nor later:
-        # who decides has this lock first, and turns after it.
+        # One that dies here leaves the mark at a complete package; repairing it again goes on.
+        # The lock is not taken before: no store, however slow, holds up what is decided of other
+        # films. Nor later: who decides has this lock first, and turns after it.
         await repository.take_dispatch_lock(tx.session)
         row.state, row.superseded_by = repository.SUPERSEDED, new.package_id
         tx.session.add(row)

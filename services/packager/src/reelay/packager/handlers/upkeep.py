@@ -58,7 +58,7 @@ class Upkeep:
             await asyncio.sleep(TICK_S)
             due = number % TICKS_A_LOOK == 0
             try:
-                if due or self._dispatcher.encoders_changed:
+                if due or self._dispatcher.encoders_changed or self._dispatcher.has_room:
                     await self.tick()
                 if due:
                     await self.find_lost()
@@ -71,6 +71,7 @@ class Upkeep:
             packages = await repository.unfinished(tx.session)
             if not packages:
                 self._dispatcher.note_encoders()
+                self._dispatcher.has_room = False
                 return
             await self._dispatcher.dispatch(tx)
         for row in packages:

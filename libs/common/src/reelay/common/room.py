@@ -5,6 +5,7 @@ import contextlib
 from collections.abc import AsyncIterator, Callable
 
 from nats.aio.msg import Msg
+from nats.errors import BadSubscriptionError
 from nats.js import JetStreamContext
 
 PLACES = 2
@@ -54,8 +55,12 @@ class Room:
             yield
 
 
-class Place(JetStreamContext.PullSubscription):
-    """A pull subscription that asks in its room's turns; its message is done when it asks again."""
+class SharedPull(JetStreamContext.PullSubscription):
+    """The one pull subscription of a room's places, as one of them uses it.
+
+    It asks in the room's turns; the place's message is done when it asks again. What answers an
+    earlier request, of whichever place, is found by who asks next: nothing lies unread.
+    """
 
     def __init__(self, pull: JetStreamContext.PullSubscription, room: Room) -> None:
         super().__init__(pull._js, pull._sub, pull._stream, pull._consumer, pull._deliver.encode())
@@ -69,9 +74,12 @@ class Place(JetStreamContext.PullSubscription):
         async with self._room.turn():
             while True:
                 lasting_s = timeout if self._room.is_empty else JOINING_TIMEOUT_S
-                # One that comes when its request just ended is found by the next request of this
-                # place, so no other place may ask in between.
                 with contextlib.suppress(TimeoutError):
                     messages = await super().fetch(1, lasting_s, heartbeat)
                     self._room.take(self, messages[0].data)
                     return messages
+
+    async def unsubscribe(self) -> None:
+        """End the subscription, unless another place has."""
+        with contextlib.suppress(BadSubscriptionError):
+            await super().unsubscribe()

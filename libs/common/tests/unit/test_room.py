@@ -6,7 +6,7 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from reelay.common.places import Room
+from reelay.common.room import Room
 
 FIRST, SECOND = "first place", "second place"
 URGENT, PATIENT = b"urgent", b"patient"
