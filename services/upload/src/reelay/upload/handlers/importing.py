@@ -58,7 +58,8 @@ class Importing:
         if job is None:
             raise UploadMissingError("There is no such import.")
         upload = await self.uploading.find_own(identity, upload_id)
-        return upload, job
+        # Again, since it may have failed in between: why is noted before the upload ends.
+        return upload, await self.imports.find(upload_id) or job
 
     async def cancel(self, identity: Identity, upload_id: UUID) -> None:
         """End an import that runs; one that ended without a file stays as it is.
