@@ -4,11 +4,11 @@ import platform
 import shutil
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
-from importlib.util import find_spec
 from os import X_OK, access
 from pathlib import Path
 
 from reelay.common.errors import PermanentError
+from reelay.common.wheels import find_in_package
 
 
 class ProgramMissingError(PermanentError):
@@ -62,10 +62,8 @@ def _script(project: str, name: str) -> Path:
 
 
 def _in_package(package: str, pattern: str) -> Path:
-    spec = find_spec(package)
-    for folder in (spec and spec.submodule_search_locations) or []:
-        for path in sorted(Path(folder).glob(pattern)):
-            return path
+    if (path := find_in_package(package, pattern)) is not None:
+        return path
     raise ProgramMissingError(f"{pattern} (package {package}) is not installed; `make up` does it.")
 
 

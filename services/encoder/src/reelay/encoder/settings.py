@@ -1,28 +1,15 @@
 """Settings of the encoder."""
 
 import os
-from importlib.util import find_spec
-from pathlib import Path
 
 from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from reelay.common.settings import ServiceSettings
+from reelay.common.wheels import installed_ffmpeg
 
 MOST_THREADS = 8
 """More of them delay a segment by more frames than they save time."""
-
-
-def installed_ffmpeg() -> str:
-    """Return the FFmpeg that `make env` installs, which is the same on all machines.
-
-    Without it, the name that is looked for on PATH.
-    """
-    spec = find_spec("imageio_ffmpeg")
-    for folder in (spec and spec.submodule_search_locations) or []:
-        for path in sorted(Path(folder).glob("binaries/ffmpeg-*")):
-            return str(path)
-    return "ffmpeg"
 
 
 class EncoderSettings(ServiceSettings):

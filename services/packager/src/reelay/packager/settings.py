@@ -4,6 +4,7 @@ from pydantic import Field
 from pydantic_settings import SettingsConfigDict
 
 from reelay.common.settings import DatabaseSettings
+from reelay.common.wheels import installed_ffmpeg
 
 DAY_S = 86400.0
 
@@ -14,7 +15,10 @@ class PackagerSettings(DatabaseSettings):
     model_config = SettingsConfigDict(env_prefix="PACKAGER_")
 
     ffprobe: str = Field(default="ffprobe", description="path of ffprobe")
-    ffmpeg: str = Field(default="ffmpeg", description="path of FFmpeg, which rewrites sources")
+    ffmpeg: str = Field(
+        default_factory=installed_ffmpeg,
+        description="path of FFmpeg, which rewrites sources; its version is part of recipes",
+    )
     shaka: str = Field(default="packager", description="path of Shaka Packager")
     gc_grace_s: float = Field(
         default=7 * DAY_S, ge=0, description="what nothing needs is kept for so long"
