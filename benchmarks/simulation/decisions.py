@@ -21,7 +21,7 @@ from reelay.common.database import Database
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.testing.servers import fresh_database, postgres_server
-from reelay.packager.adapters import repository
+from reelay.packager.adapters import repository, virtual_times
 from reelay.packager.domain.demand import DemandBoard
 from reelay.packager.domain.plan import make_plan
 from reelay.packager.handlers.census import EncoderCensus
@@ -98,6 +98,7 @@ async def _fill(outbox: Outbox, packages: int) -> None:
             row.stored = {rendition.name: "7" for rendition in film.opening}
             row.playable = True
             tx.session.add(row)
+            await virtual_times.join(tx.session, film.package_id, row.owner_id, 0.0)
 
 
 async def _live(census: EncoderCensus, packages: int) -> None:

@@ -1,7 +1,7 @@
 """The packager's choice of the next ladder chunk, kept from one decision to the next.
 
-The order is that of `reelay.packager.domain.fairness.TurnQueue`, which is made anew of all packages
-for each decision; a test holds the two against each other.
+The order is that of `reelay.packager.domain.fairness.TurnQueue`, which is made anew of those that
+may be next for each decision; a test holds the two against each other.
 """
 
 import heapq

@@ -1,17 +1,14 @@
 """Tables of an earlier version are brought to the newest one with what is in them."""
 
 import asyncio
-from importlib.resources import as_file, files
 
 import psycopg
 import pytest
 import sqlalchemy as sa
-from alembic import command
-from alembic.config import Config
 
 from reelay.catalog.live.log import newest_revision as newest_change
-from reelay.common.database import Database, sqlalchemy_url
-from reelay.common.migrations import MigrationFailedError, migrate, newest_revision
+from reelay.common.database import Database
+from reelay.common.migrations import MigrationFailedError, migrate, newest_revision, upgrade
 
 pytestmark = pytest.mark.integration
 
@@ -25,21 +22,11 @@ VALUES (gen_random_uuid(), 'ann', 'Old', '', 'ready', 3, 3, '[]', now(), now(), 
 PLAN = "INSERT INTO video_plans (video_id, asset_id, package_id) SELECT id, 'a', 'p' FROM videos"
 
 
-def migrate_to(revision: str, url: str) -> None:
-    with as_file(files("reelay.catalog") / "migrations") as directory:
-        config = Config()
-        config.set_main_option("script_location", str(directory))
-        engine = sa.create_engine(sqlalchemy_url(url))
-        with engine.begin() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, revision)
-            connection.execute(sa.text(VIDEO))
-            connection.execute(sa.text(PLAN))
-        engine.dispose()
-
-
 async def test_videos_and_their_revisions_survive_an_upgrade(database_url: str) -> None:
-    migrate_to("0001", database_url)
+    upgrade(database_url, "reelay.catalog", "0001")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(VIDEO)
+        connection.execute(PLAN)
     await migrate(database_url, "reelay.catalog")
     database = Database(database_url)
     assert await newest_change(database) == 7

@@ -13,7 +13,7 @@ from reelay.common.events import Event, PackageRequested, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX, Outbox
 from reelay.common.storage import ObjectStore
-from reelay.packager.adapters import repository
+from reelay.packager.adapters import pending, repository
 from reelay.packager.domain.demand import DemandBoard
 from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import Plan, make_plan
@@ -97,6 +97,13 @@ class House:
             messages = [r.body for r in rows if r.subject.startswith("work.")]
             await session.execute(sa.delete(OUTBOX))
         return [EncodeChunk.model_validate_json(body) for body in messages]
+
+    async def again(self, task: EncodeChunk) -> None:
+        """Let a task be announced anew, as if its message were lost."""
+        async with self.outbox.transaction() as tx:
+            packages = await pending.packages(tx.session, [task.package_id])
+            (row,) = await repository.lock_tasks(tx.session, [task.task_id])
+            await self.dispatcher.again(tx, packages[task.package_id], row)
 
     async def finish(self, task: EncodeChunk) -> None:
         """Let a task's segments be stored, as if an encoder had made them."""

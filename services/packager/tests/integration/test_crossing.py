@@ -8,8 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from reelay.common.events import VideoDeleted
-from reelay.packager.adapters import references, repository
+from reelay.packager.adapters import references, repository, virtual_times
 from reelay.packager.handlers.repairing import Repairing
+from reelay.packager.handlers.turns import LadderTurns
+from reelay.packager.handlers.work import Work
 
 from .house import House
 from .test_dispatching import ten_more
@@ -114,9 +116,18 @@ async def test_slow_store_holds_up_no_other_film_while_one_is_replaced(house: Ho
         await replacing
 
 
-async def test_turn_that_was_noted_after_its_package_ended_is_forgotten(house: House) -> None:
+async def test_turn_of_a_package_that_ends_while_it_is_decided_about_is_forgotten(
+    house: House,
+) -> None:
+    ending, video = await house.request("5" * 64, seconds=1200)
     async with house.outbox.transaction() as tx:
-        await repository.set_virtual_time(tx.session, "package", "ended", 5.0)
+        work = await Work.begin(tx)
+        turns = await LadderTurns.of(work, 1)
+        assert turns.next == ending
+        await house.planning().forget_video(VideoDeleted(video_id=video, owner_id="a"))
+        turns.serve(5.0)
+        await turns.note(work)
     film = await house.add("a")
     async with house.database.transaction() as session:
-        assert set(await repository.virtual_times(session, "package")) == {film.package_id}
+        (left,) = await virtual_times.first(session, 10)
+    assert left.package_id == film.package_id

@@ -132,11 +132,7 @@ async def test_lost_work_is_found_behind_that_of_others(house: House) -> None:
 async def test_failure_of_an_attempt_before_the_last_ends_no_film(house: House) -> None:
     package_id, _ = await house.request("4" * 64, seconds=400)
     task, *_ = await house.work()
-    async with house.outbox.transaction() as tx:
-        row = await repository.find(tx.session, package_id)
-        [current] = await repository.lock_tasks(tx.session, [task.task_id])
-        assert row is not None
-        await house.dispatcher.again(tx, row, current)
+    await house.again(task)
     failed = SegmentFailed(
         task_id=task.task_id, package_id=package_id, attempt=1, reason="", log_tail=""
     )

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from reelay.common.commands import EncodeChunk, Lane
 from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage.port import read_all
-from reelay.packager.adapters import repository
+from reelay.packager.adapters import repository, virtual_times
 from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.domain.outcome import INDEX, PLAN
 from reelay.packager.handlers.upkeep import Upkeep, made_consumer
@@ -21,9 +21,8 @@ from .test_dispatching import declare_consumers, on
 pytestmark = pytest.mark.integration
 
 
-async def dispatch(house: House) -> None:
-    async with house.outbox.transaction() as tx:
-        await house.dispatcher.dispatch(tx)
+def upkeep(house: House) -> Upkeep:
+    return Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
 
 
 async def tasks_of(house: House, package_id: str) -> list[TaskRow]:
@@ -40,6 +39,7 @@ async def test_work_dispatched_while_its_package_ended_takes_no_place(house: Hou
         row.state = repository.CANCELLED
         session.add(row)
     await house.work()
+    await upkeep(house).tick()
     other = await house.add("b")
     assert await tasks_of(house, film.package_id) == []
     lanes = {task.lane for task in await house.work() if task.package_id == other.package_id}
@@ -53,7 +53,7 @@ async def test_work_dispatched_while_others_stored_its_segments_is_over(house: H
     await house.finish(opening)
     async with house.database.transaction() as session:
         session.add(TaskRow(**row.model_dump()))
-    await dispatch(house)
+    await upkeep(house).tick()
     assert row.task_id not in {task.task_id for task in await tasks_of(house, film.package_id)}
     assert await house.state(film.package_id) == repository.PLANNED
 
@@ -108,11 +108,10 @@ async def test_lost_work_that_somebody_just_forgets_is_left_to_them(house: House
         for task in await repository.tasks(session):
             task.dispatched_at = datetime.now(UTC) - timedelta(minutes=1)
             session.add(task)
-    upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
     async with house.database.transaction() as session:
         await repository.delete_tasks(session, film.package_id)
         async with asyncio.timeout(20):
-            await upkeep.find_lost()
+            await upkeep(house).find_lost()
     assert await house.work() == []
 
 
@@ -125,7 +124,7 @@ async def test_room_that_a_failed_film_leaves_is_noted_until_it_is_filled(house:
     await house.books.fail_package(failed)
     assert house.dispatcher.has_room
     assert await house.work() == []
-    await Upkeep(house.outbox, house.messaging, house.dispatcher, house.books).tick()
+    await upkeep(house).tick()
     assert on(Lane.LADDER, await house.work())
     assert not house.dispatcher.has_room
 
@@ -146,13 +145,13 @@ async def test_lost_work_is_found_while_others_segments_wait_to_be_packaged(hous
     made = made_consumer(Lane.LADDER)
     waiting = await house.messaging.jetstream.pull_subscribe_bind(made.durable, stream=made.stream)
     await house.messaging.publish(is_made(lost, 5))
-    upkeep = Upkeep(house.outbox, house.messaging, house.dispatcher, house.books)
-    await upkeep.find_lost()
+    care = upkeep(house)
+    await care.find_lost()
     assert on(Lane.LADDER, await house.work()) == [], "it may be what waits"
     await house.messaging.publish(is_made(lost.model_copy(update={"package_id": "other"}), 6))
     (first,) = await waiting.fetch(1, timeout=20)
     await first.ack_sync()
-    await upkeep.find_lost()
+    await care.find_lost()
     assert lost.task_id in {task.task_id for task in on(Lane.LADDER, await house.work())}
 
 
@@ -161,14 +160,16 @@ async def test_owner_s_turn_that_is_just_counted_is_not_undone_by_another_film(
 ) -> None:
     async with house.outbox.transaction() as tx:
         await repository.take_dispatch_lock(tx.session)
-        await repository.set_virtual_time(tx.session, "owner", "a", 500.0)
+        await virtual_times.set_owner_times(tx.session, {"a": 500.0})
         adding = asyncio.create_task(house.add("a"))
         async with asyncio.timeout(10):
             while not await is_anybody_locked_out(house):  # noqa: ASYNC110
                 await asyncio.sleep(0.02)
     await adding
     async with house.database.transaction() as session:
-        assert (await repository.virtual_times(session, "owner"))["a"] >= 500.0
+        time = await virtual_times.owner_time(session, "a")
+    assert time is not None
+    assert time >= 500.0
 
 
 async def is_anybody_locked_out(house: House) -> bool:

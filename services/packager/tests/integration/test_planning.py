@@ -103,11 +103,7 @@ async def test_segment_of_a_later_attempt_that_cannot_be_packaged_ends_the_film(
 ) -> None:
     package_id, _ = await house.request("f" * 64)
     task = (await house.work())[0]
-    async with house.outbox.transaction() as tx:
-        row = await repository.find(tx.session, package_id)
-        [current] = await repository.lock_tasks(tx.session, [task.task_id])
-        assert row is not None
-        await house.dispatcher.again(tx, row, current)
+    await house.again(task)
     [again] = [each for each in await house.work() if each.task_id == task.task_id]
     nobody: Any = None
     packaging = Packaging(house.store, nobody, house.books, nobody, nobody)

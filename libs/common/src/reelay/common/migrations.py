@@ -55,8 +55,8 @@ def newest_revision(package: str) -> str:
     return max(name[:4] for name in names if name[:4].isdecimal())
 
 
-def upgrade(url: str, package: str) -> None:
-    """Do the work of `migrate` here."""
+def upgrade(url: str, package: str, revision: str = "head") -> None:
+    """Do the work of `migrate` here; not further than a revision."""
     from alembic import command
     from alembic.config import Config
 
@@ -67,7 +67,7 @@ def upgrade(url: str, package: str) -> None:
         config.attributes["connection"] = connection
         connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": MIGRATION_LOCK})
         try:
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
             connection.commit()
         finally:
             connection.rollback()

@@ -13,7 +13,7 @@ from sqlmodel.ext.asyncio.session import AsyncSession
 
 from reelay.common.commands import Lane
 from reelay.common.identity import new_id
-from reelay.packager.adapters.tables import ObjectRow, PackageRow, TaskRow, TurnRow
+from reelay.packager.adapters.tables import ObjectRow, PackageRow, TaskRow
 from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import Plan
@@ -32,11 +32,14 @@ _known_plans: dict[str, Plan] = {}
 
 def plan_of(row: PackageRow) -> Plan:
     """Return the plan as it was made; a plan never changes."""
-    plan = _known_plans.get(row.package_id)
-    if plan is None:
-        if len(_known_plans) >= KNOWN_PLANS:
-            del _known_plans[next(iter(_known_plans))]
-        plan = _known_plans[row.package_id] = _plans.validate_python(row.plan)
+    return known_plan(row.package_id) or remember_plan(row.package_id, row.plan)
+
+
+def remember_plan(package_id: str, document: Mapping[str, Any]) -> Plan:
+    """Return the plan that was stored as a document, and know it from now on."""
+    if len(_known_plans) >= KNOWN_PLANS:
+        del _known_plans[next(iter(_known_plans))]
+    plan = _known_plans[package_id] = _plans.validate_python(document)
     return plan
 
 
@@ -47,7 +50,12 @@ def known_plan(package_id: str) -> Plan | None:
 
 def stored_bits(row: PackageRow) -> dict[str, int]:
     """Return the stored segments of each rendition as bit sets."""
-    return {name: int(bits, 16) for name, bits in row.stored.items()}
+    return as_bits(row.stored)
+
+
+def as_bits(stored: Mapping[str, str]) -> dict[str, int]:
+    """Return bit sets from the form in which they are stored."""
+    return {name: int(bits, 16) for name, bits in stored.items()}
 
 
 def chunk_of(task: TaskRow) -> Chunk:
@@ -55,12 +63,12 @@ def chunk_of(task: TaskRow) -> Chunk:
     return Chunk(Lane(task.lane), task.provider, tuple(task.renditions), task.first, task.last)
 
 
-def new_task(row: PackageRow, chunk: Chunk, now: datetime) -> TaskRow:
-    """Return the task of making a chunk of a package, dispatched `now`."""
+def new_task(package_id: str, owner_id: str, chunk: Chunk, now: datetime) -> TaskRow:
+    """Return the task of making a chunk of an owner's package, dispatched `now`."""
     return TaskRow(
         task_id=new_id(),
-        package_id=row.package_id,
-        owner_id=row.owner_id,
+        package_id=package_id,
+        owner_id=owner_id,
         lane=chunk.lane,
         provider=chunk.provider,
         renditions=list(chunk.renditions),
@@ -75,8 +83,11 @@ async def take_dispatch_lock(session: AsyncSession) -> datetime:
 
     Return the time by the database's clock: those of the replicas may differ.
     """
-    await session.execute(sa.select(sa.func.pg_advisory_xact_lock(DISPATCH_LOCK)))
-    return await now(session)
+    taking = sa.select(sa.func.pg_advisory_xact_lock(DISPATCH_LOCK)).cte("taken")
+    taken = taking.prefix_with("MATERIALIZED")
+    statement = sa.select(sa.func.clock_timestamp()).select_from(taken)
+    time: datetime = (await session.execute(statement)).scalar_one()
+    return time.astimezone(UTC)
 
 
 async def now(session: AsyncSession) -> datetime:
@@ -159,12 +170,6 @@ async def tasks(session: AsyncSession, package_ids: Iterable[str] | None = None)
     return list((await session.exec(statement)).all())
 
 
-async def unfinished(session: AsyncSession) -> Sequence[PackageRow]:
-    """Return the packages that still need work, oldest first."""
-    statement = select(PackageRow).where(PackageRow.state == PLANNED)
-    return (await session.exec(statement.order_by(col(PackageRow.created_at)))).all()
-
-
 async def lock_tasks(session: AsyncSession, task_ids: Iterable[UUID]) -> list[TaskRow]:
     """Return these tasks but for those that others hold; nobody else changes the rest now."""
     statement = select(TaskRow).where(col(TaskRow.task_id).in_(list(task_ids)))
@@ -177,58 +182,6 @@ async def drop_tasks(session: AsyncSession, task_ids: Iterable[UUID]) -> None:
     await session.execute(sa.delete(TaskRow).where(col(TaskRow.task_id).in_(mine)))
 
 
-async def is_opening_due(session: AsyncSession, besides: str) -> bool:
-    """Tell whether any other package waits to be opened."""
-    begun = select(TaskRow.task_id).where(
-        TaskRow.package_id == PackageRow.package_id, TaskRow.lane == Lane.OPENING
-    )
-    waits = (
-        PackageRow.state == PLANNED,
-        col(PackageRow.playable).is_(False),
-        PackageRow.package_id != besides,
-        ~begun.exists(),
-    )
-    return (
-        await session.exec(select(PackageRow.package_id).where(*waits).limit(1))
-    ).first() is not None
-
-
 async def delete_tasks(session: AsyncSession, package_id: str) -> None:
     """Forget the tasks of a package."""
     await session.execute(sa.delete(TaskRow).where(col(TaskRow.package_id) == package_id))
-
-
-async def virtual_times(session: AsyncSession, kind: str) -> dict[str, float]:
-    """Return the virtual times of owners or packages (`kind`) by name."""
-    statement = select(TurnRow.name, TurnRow.virtual_time).where(TurnRow.kind == kind)
-    return dict((await session.exec(statement)).all())
-
-
-async def set_virtual_time(session: AsyncSession, kind: str, name: str, time: float) -> None:
-    """Set the virtual time of an owner or a package."""
-    await set_virtual_times(session, kind, {name: time})
-
-
-async def set_virtual_times(session: AsyncSession, kind: str, times: Mapping[str, float]) -> None:
-    """Set the virtual times of owners or packages by name."""
-    if not times:
-        return
-    rows = [{"kind": kind, "name": name, "virtual_time": times[name]} for name in sorted(times)]
-    statement = insert(TurnRow).values(rows)
-    await session.execute(
-        statement.on_conflict_do_update(
-            index_elements=["kind", "name"],
-            set_={"virtual_time": statement.excluded.virtual_time},
-        )
-    )
-
-
-async def forget_turn(session: AsyncSession, package_id: str) -> None:
-    """Forget the virtual time of a package that is finished."""
-    await forget_turns(session, [package_id])
-
-
-async def forget_turns(session: AsyncSession, package_ids: Iterable[str]) -> None:
-    """Forget the virtual times of packages that are finished."""
-    mine = col(TurnRow.name).in_(list(package_ids))
-    await session.execute(sa.delete(TurnRow).where(col(TurnRow.kind) == "package", mine))

@@ -50,13 +50,27 @@ class PackageRow(PackagerTable, table=True):
 
 
 class TurnRow(PackagerTable, table=True):
-    """The virtual time of an owner or a package in fair queueing."""
+    """The virtual time of an owner, or of the present round, in fair queueing."""
 
     __tablename__ = "turns"
 
-    kind: str = Field(primary_key=True, description="owner or package")
-    name: str = Field(primary_key=True)
+    kind: str = Field(primary_key=True, description="owner or round")
+    name: str = Field(primary_key=True, description="the owner; empty for the round")
     virtual_time: float
+
+
+class PackageTurn(PackagerTable, table=True):
+    """The turn of a package that is being made, among its owner's."""
+
+    __tablename__ = "package_turns"
+
+    package_id: str = Field(primary_key=True)
+    owner_id: str
+    virtual_time: float
+    since: datetime = Field(sa_type=sa.DateTime(timezone=True))
+    waits: bool = Field(
+        description="false when all of it is stored or under way, as a decision found"
+    )
 
 
 class PackageReference(PackagerTable, table=True):

@@ -17,7 +17,7 @@ from reelay.common.events import (
 )
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectStore
-from reelay.packager.adapters import repository
+from reelay.packager.adapters import repository, virtual_times
 from reelay.packager.adapters.tables import PackageRow, TaskRow
 from reelay.packager.domain.chunks import is_made
 from reelay.packager.domain.outcome import FAILED, INDEX, PLAN, StoredObject, failure, index
@@ -133,7 +133,7 @@ class Bookkeeping:
             if row is None or row.state != repository.PLANNED:
                 return
             row.state = repository.COMPLETE
-            await repository.forget_turn(tx.session, package_id)
+            await virtual_times.forget(tx.session, package_id)
             row.root_digest, row.size_bytes = listing.root_digest, listing.size_bytes
             tx.session.add(row)
             await tx.announce(
@@ -179,7 +179,7 @@ class Bookkeeping:
             row.state, row.reason = repository.FAILED, failed.reason
             tx.session.add(row)
             await repository.delete_tasks(tx.session, failed.package_id)
-            await repository.forget_turn(tx.session, failed.package_id)
+            await virtual_times.forget(tx.session, failed.package_id)
             await tx.announce(
                 TranscodeFailed(
                     package_id=failed.package_id, asset_id=row.asset_id, reason=failed.reason
@@ -204,7 +204,7 @@ class Bookkeeping:
                 row.state = repository.COMPLETE
                 tx.session.add(row)
                 await repository.delete_tasks(tx.session, failed.package_id)
-                await repository.forget_turn(tx.session, failed.package_id)
+                await virtual_times.forget(tx.session, failed.package_id)
                 self._dispatcher.has_room = True
                 log.error("repair failed", package_id=row.package_id, reason=failed.reason,
                           encoder_log=failed.log_tail)  # fmt: skip

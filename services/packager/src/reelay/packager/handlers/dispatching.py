@@ -10,7 +10,8 @@ import time
 from reelay.common import metrics
 from reelay.common.commands import Lane
 from reelay.common.outbox import Transaction
-from reelay.packager.adapters import repository
+from reelay.packager.adapters import pending, repository, virtual_times
+from reelay.packager.adapters.pending import Pending
 from reelay.packager.adapters.tables import PackageRow, TaskRow
 from reelay.packager.domain.chunks import Chunk, ahead_chunk, chunk_cost, ondemand_chunk
 from reelay.packager.domain.demand import DemandBoard, Turns, Wanted
@@ -21,7 +22,7 @@ from reelay.packager.domain.repair_chunks import repair_chunk
 from reelay.packager.domain.window import ahead_window, ladder_window, ondemand_window
 from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.opening import Openings
-from reelay.packager.handlers.turns import OWNER, PACKAGE, LadderTurns, present_round
+from reelay.packager.handlers.turns import LadderTurns
 from reelay.packager.handlers.work import URGENT, Work, publish_task
 
 
@@ -32,7 +33,8 @@ class Dispatcher:
         self._census = census
         self._board = board
         self.under_way: set[str] = set()
-        """Packages that had work to do when last looked at; demand for others costs nothing."""
+        """Packages that had work to do when last looked at, or came since; demand for others costs
+        nothing."""
         self.has_room = False
         """Whether work ended without a decision about what comes instead of it."""
         self._encoders = 0
@@ -44,11 +46,11 @@ class Dispatcher:
         The rest is dispatched when its first segment is stored, or by the upkeep. False when there
         is nothing to open with, or others must be opened before.
         """
-        now = await repository.take_dispatch_lock(tx.session)
-        work = Work(tx, {row.package_id: row}, await repository.tasks(tx.session), now)
+        work = await Work.begin(tx)
         self.under_way.add(row.package_id)
-        if work.openings() and await repository.is_opening_due(tx.session, row.package_id):
+        if work.openings() and await pending.is_opening_due(tx.session, row.package_id):
             return False
+        await work.load([row.package_id])
         return await self._openings.begin(work, row.package_id)
 
     def opens_with(self, wanted: Wanted) -> bool:
@@ -64,17 +66,16 @@ class Dispatcher:
         """Note that the encoders that are alive have what there is to do."""
         self._encoders = self._census.count()
 
+    async def look(self, tx: Transaction) -> None:
+        """See which packages have work to do."""
+        before = set(self.under_way)
+        names = await pending.names(tx.session)
+        self.under_way = names | self.under_way - before  # some may just have come
+
     async def dispatch(self, tx: Transaction) -> None:
         """Announce openings, what viewers wait for, and the ladder, each up to its window."""
         self.note_encoders()
-        now = await repository.take_dispatch_lock(tx.session)
-        # Tasks are read before packages: a segment stored in between then counts as both, never
-        # as neither.
-        tasks = await repository.tasks(tx.session)
-        packages = await repository.unfinished(tx.session)
-        work = Work(tx, {row.package_id: row for row in packages}, tasks, now)
-        self.under_way = set(work.packages)
-        await work.drop_spent()
+        work = await Work.begin(tx)
         await self._openings.fill(work)
         await self._answer_demand(work)
         await self._fill_window(work)
@@ -84,33 +85,31 @@ class Dispatcher:
 
     async def admit(self, tx: Transaction, row: PackageRow) -> None:
         """Let a package take its turns from now on, as an equal of those that are waiting."""
-        now = await repository.take_dispatch_lock(tx.session)
-        others = {
-            other.package_id: other
-            for other in await repository.unfinished(tx.session)
-            if other is not row and other.owner_id == row.owner_id
-        }
-        owners = await repository.virtual_times(tx.session, OWNER)
-        work = Work(tx, others, await repository.tasks(tx.session, others), now)
-        if not any(map(work.waits, others)):
-            joined = joining_time(owners.get(row.owner_id), await present_round(tx.session, owners))
-            await repository.set_virtual_time(tx.session, OWNER, row.owner_id, joined)
-        packages = await repository.virtual_times(tx.session, PACKAGE)
-        joined = joining_time(None, min((packages.get(o, 0.0) for o in others), default=0.0))
-        await repository.set_virtual_time(tx.session, PACKAGE, row.package_id, joined)
+        await repository.take_dispatch_lock(tx.session)
+        session, owner_id = tx.session, row.owner_id
+        least = await virtual_times.least_waiting(session, owner_id, besides=row.package_id)
+        if least is None:
+            own = await virtual_times.owner_time(session, owner_id)
+            joined = joining_time(own, await virtual_times.present_round(session))
+            await virtual_times.set_owner_times(session, {owner_id: joined})
+        time = joining_time(None, least or 0.0)
+        await virtual_times.join(session, row.package_id, owner_id, time)
+        self.under_way.add(row.package_id)
 
-    async def again(self, tx: Transaction, row: PackageRow, task: TaskRow) -> None:
+    async def again(self, tx: Transaction, package: Pending, task: TaskRow) -> None:
         """Announce a task anew whose work message is gone."""
         task.attempt += 1
         task.dispatched_at = await repository.now(tx.session)
         tx.session.add(task)
-        await publish_task(tx, row, task)
+        await publish_task(tx, package, task)
 
     async def _answer_demand(self, work: Work) -> None:
         """Announce what viewers wait for, then what runs ahead of them."""
         now_s = time.monotonic()
         turns = Turns()
-        for wanted in self._board.waiting(now_s):
+        waiting = self._board.waiting(now_s)
+        await work.load({wanted.package_id for wanted in waiting})
+        for wanted in waiting:
             rendition, number = self._resolve(work, wanted)
             if rendition is None:
                 self._board.forget(wanted)
@@ -164,25 +163,27 @@ class Dispatcher:
     async def _fill_window(self, work: Work) -> None:
         """Announce ladder chunks, turn by turn, until the window is full."""
         free = ladder_window(self._census.count()) - work.count(Lane.LADDER)
-        if free <= 0 or not work.packages:
+        if free <= 0:
             return
-        turns = await LadderTurns.of(work)
-        while free > 0 and (package_id := turns.next):
-            chunk = await self._ladder_chunk(work, package_id)
-            if chunk is None:
-                turns.leave()
-                continue
-            await work.announce(package_id, chunk)
-            turns.serve(chunk_cost(work.plan(package_id), chunk))
-            free -= 1
-        await turns.note()
+        alone = await virtual_times.is_alone(work.tx.session)
+        while free > 0 and (turns := await LadderTurns.of(work, free)).next:
+            while package_id := turns.next:
+                chunk = await self._ladder_chunk(work, package_id, alone=alone)
+                if chunk is None:
+                    turns.leave()
+                    continue
+                await work.announce(package_id, chunk)
+                turns.serve(chunk_cost(work.plan(package_id), chunk))
+                free -= 1
+            await turns.note(work)
 
-    async def _ladder_chunk(self, work: Work, package_id: str) -> Chunk | None:
+    async def _ladder_chunk(self, work: Work, package_id: str, *, alone: bool) -> Chunk | None:
         """Return what is made next of a package; None when all of it is made or under way."""
+        if package_id not in work.packages:  # it has just ended
+            return None
         plan, taken = work.plan(package_id), work.taken(package_id)
-        if work.packages[package_id].root_digest:  # it was complete, and is repaired
+        if work.packages[package_id].is_repaired:
             made = await repository.made_together(work.tx.session, package_id)
             return repair_chunk(plan, made, taken)
         focus = self._board.focus(package_id, time.monotonic()) or 1
-        alone = len(work.packages) == 1
         return ladder_chunk(plan, taken, focus, self._census.count(), alone=alone)

@@ -1,14 +1,23 @@
 """Opening chunks: at once while there is room, owner by owner when there is not."""
 
 import time
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from heapq import heapify, heappop, heapreplace
+from itertools import islice
+from operator import attrgetter
 
-from reelay.packager.adapters.tables import PackageRow
+from reelay.packager.adapters import pending
+from reelay.packager.adapters.pending import Unopened
 from reelay.packager.domain.chunks import Chunk, opening_chunk
 from reelay.packager.domain.demand import Wanted
 from reelay.packager.domain.window import opening_window
 from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.work import OPENING_SOON_S, URGENT, Work
+
+FORGOTTEN_S = 600.0
+"""Who had something opened longer ago is an equal of those who never had."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,7 @@ class Openings:
         self._census = census
         self._begun: dict[str, _Opening] = {}
         self._turns: dict[str, float] = {}
-        """When each owner with unfinished packages had one opened last."""
+        """When each owner had one opened last, in the last minutes."""
 
     async def begin(self, work: Work, package_id: str) -> bool:
         """Announce a package's opening; False when there is none, or no room."""
@@ -39,18 +48,16 @@ class Openings:
 
     async def fill(self, work: Work) -> None:
         """Announce openings up to the window: next is whose owner had none for the longest."""
-        owners = {row.owner_id for row in work.packages.values()}
-        self._turns = {owner: when for owner, when in self._turns.items() if owner in owners}
         free = opening_window(self._census.count()) - work.openings()
         if free <= 0:
             return
-        waiting = [name for name, row in work.packages.items() if not row.playable]
-        chunks = {name: _chunk(work, name) for name in waiting}
-        closed = {name: chunk for name, chunk in chunks.items() if chunk is not None}
-        while free > 0 and closed:
-            package_id = min(closed, key=lambda name: self._turn(work.packages[name]))
-            await self._announce(work, package_id, closed.pop(package_id))
-            free -= 1
+        queue = self._in_turn(await pending.unopened(work.tx.session, free))
+        while free > 0 and (next_ones := list(islice(queue, free))):
+            await work.load(package_id for package_id in next_ones)
+            for package_id in next_ones:
+                if package_id in work.packages and (chunk := _chunk(work, package_id)) is not None:
+                    await self._announce(work, package_id, chunk)
+                    free -= 1
 
     def contains(self, wanted: Wanted) -> bool:
         """Tell whether a demanded segment comes with an opening that was just begun here."""
@@ -62,12 +69,28 @@ class Openings:
             and wanted.number <= opening.last
         )
 
-    def _turn(self, row: PackageRow) -> tuple[float, float]:
-        return self._turns.get(row.owner_id, 0.0), row.created_at.timestamp()
+    def _in_turn(self, waiting: Iterable[Unopened]) -> Iterator[str]:
+        """Yield packages in the order in which they are opened."""
+        theirs: dict[str, deque[Unopened]] = defaultdict(deque)
+        for package in sorted(waiting, key=attrgetter("created_at")):
+            theirs[package.owner_id].append(package)
+        turns = [
+            (self._turns.get(owner, 0.0), mine[0].created_at, owner)
+            for owner, mine in theirs.items()
+        ]
+        heapify(turns)
+        while turns:
+            owner = turns[0][-1]
+            yield theirs[owner].popleft().package_id
+            if mine := theirs[owner]:
+                heapreplace(turns, (time.monotonic(), mine[0].created_at, owner))
+            else:
+                heappop(turns)
 
     async def _announce(self, work: Work, package_id: str, chunk: Chunk) -> None:
         await work.announce(package_id, chunk)
         now_s = time.monotonic()
+        self._turns = {k: turn for k, turn in self._turns.items() if now_s - turn < FORGOTTEN_S}
         self._turns[work.packages[package_id].owner_id] = now_s
         self._begun = {k: o for k, o in self._begun.items() if now_s < o.until_s}
         plan = work.plan(package_id)

@@ -15,7 +15,7 @@ from reelay.common.events import (
 )
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectMissingError, ObjectStore
-from reelay.packager.adapters import references, repository
+from reelay.packager.adapters import references, repository, virtual_times
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.adapters.tables import PackageRow
 from reelay.packager.domain.outcome import FAILED, failure
@@ -115,7 +115,7 @@ class Planning:
         row.state = repository.CANCELLED
         tx.session.add(row)
         await repository.delete_tasks(tx.session, row.package_id)
-        await repository.forget_turn(tx.session, row.package_id)
+        await virtual_times.forget(tx.session, row.package_id)
         self._dispatcher.has_room = True
         log.info("cancelled", package_id=row.package_id)
 

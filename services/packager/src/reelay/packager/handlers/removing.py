@@ -12,7 +12,7 @@ import structlog
 from reelay.common.events import PackageRemoved
 from reelay.common.outbox import Transaction
 from reelay.common.storage import ObjectInfo, ObjectStore
-from reelay.packager.adapters import references, repository
+from reelay.packager.adapters import references, repository, virtual_times
 from reelay.packager.domain.outcome import PLAN
 
 log = structlog.get_logger()
@@ -41,7 +41,7 @@ async def finish_removal(tx: Transaction, store: ObjectStore, package_id: str) -
         await store.delete(info.key)
     tx.session.expunge(row)
     await references.forget_package(tx.session, package_id)
-    await repository.forget_turn(tx.session, package_id)
+    await virtual_times.forget(tx.session, package_id)
     await tx.announce(PackageRemoved(package_id=package_id))
     removed = Removed(len(objects), sum(info.size_bytes for info in objects))
     log.info("removed", package_id=package_id, objects=removed.objects)

@@ -12,7 +12,7 @@ import structlog
 
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectStore
-from reelay.packager.adapters import references, repository
+from reelay.packager.adapters import references, repository, virtual_times
 from reelay.packager.adapters.tables import ObjectRow, PackageRow
 from reelay.packager.domain.outcome import FAILED, INDEX, StoredObject, failure, index
 from reelay.packager.domain.plan import Plan
@@ -113,7 +113,7 @@ class Repairing:
         row.state, row.superseded_by = repository.SUPERSEDED, new.package_id
         tx.session.add(row)
         await repository.delete_tasks(tx.session, row.package_id)
-        await repository.forget_turn(tx.session, row.package_id)
+        await virtual_times.forget(tx.session, row.package_id)
         if await repository.insert_package(tx.session, new, row.owner_id, row.source_key):
             successor = await repository.lock(tx.session, new.package_id)
             assert successor is not None

@@ -19,7 +19,7 @@ from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.streams import Consumer, fact_consumer, work_consumer
-from reelay.packager.adapters import repository
+from reelay.packager.adapters import pending, repository, virtual_times
 from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.handlers.bookkeeping import Bookkeeping
 from reelay.packager.handlers.dispatching import Dispatcher
@@ -66,17 +66,21 @@ class Upkeep:
                 log.warning("upkeep waits", error=repr(error)[:300])
 
     async def tick(self) -> None:
-        """Complete what is whole, dispatch what encoders that joined can take."""
+        """Complete what is whole, drop what is spent, dispatch what there is room for."""
         async with self._outbox.transaction() as tx:
-            packages = await repository.unfinished(tx.session)
-            if not packages:
-                self._dispatcher.note_encoders()
-                self._dispatcher.has_room = False
-                return
+            await self._dispatcher.look(tx)
+            whole = await pending.whole(tx.session)
+            await pending.drop_spent_tasks(tx.session)
+        async with self._outbox.transaction() as tx:  # by itself: it may wait for who ends packages
+            await virtual_times.mend(tx.session)
+        if not self._dispatcher.under_way:
+            self._dispatcher.note_encoders()
+            self._dispatcher.has_room = False
+            return
+        async with self._outbox.transaction() as tx:
             await self._dispatcher.dispatch(tx)
-        for row in packages:
-            if row.segments_stored == row.segments_total:
-                await self._books.complete(row.package_id)
+        for package_id in whole:
+            await self._books.complete(package_id)
 
     async def find_lost(self) -> None:
         """Announce old tasks anew that no message tells of any more: compared with their queue."""
@@ -86,13 +90,14 @@ class Upkeep:
         given_up: list[TaskRow] = []
         async with self._outbox.transaction() as tx:
             await repository.take_dispatch_lock(tx.session)
-            for task in await repository.lock_tasks(tx.session, lost):
-                row = await repository.find(tx.session, task.package_id)
-                if row is None:
-                    continue
+            tasks = await repository.lock_tasks(tx.session, lost)
+            packages = await pending.packages(tx.session, {task.package_id for task in tasks})
+            for task in tasks:
+                if (package := packages.get(task.package_id)) is None:
+                    continue  # nobody needs it any more
                 log.warning("work was lost", task_id=str(task.task_id), attempt=task.attempt)
                 if task.attempt < MOST_ATTEMPTS:
-                    await self._dispatcher.again(tx, row, task)
+                    await self._dispatcher.again(tx, package, task)
                 else:
                     given_up.append(task)
         for task in given_up:

@@ -1,0 +1,173 @@
+"""Whose ladder is next, for all replicas: virtual times in PostgreSQL.
+
+They are changed under the dispatch lock; a package's turn is also forgotten without it, when the
+package ends, and never comes back then.
+"""
+
+from collections.abc import Mapping
+from operator import itemgetter
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import insert
+from sqlmodel import col
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+from reelay.packager.adapters.repository import PLANNED
+from reelay.packager.adapters.tables import PackageRow, PackageTurn, TaskRow, TurnRow
+from reelay.packager.domain.fairness import Contender
+
+OWNER, ROUND = "owner", "round"
+
+_table = PackageTurn.metadata.tables["package_turns"]
+_name = col(PackageTurn.package_id)
+_waits = col(PackageTurn.waits)
+_of_owner = sa.and_(col(TurnRow.kind) == OWNER, col(TurnRow.name) == col(PackageTurn.owner_id))
+
+
+async def first(session: AsyncSession, count: int) -> list[Contender]:
+    """Return all packages of which `count` chunks may be dispatched next, in no certain order.
+
+    Those are of the `count` owners that are next, and as many of each one's.
+    """
+    time = sa.func.coalesce(col(TurnRow.virtual_time), 0.0)
+    turn, since = col(PackageTurn.virtual_time), col(PackageTurn.since)
+    owner_id = col(PackageTurn.owner_id)
+    owners = (
+        sa.select(owner_id.label("owner_id"), time.label("virtual_time"))
+        .outerjoin(TurnRow, _of_owner)
+        .where(_waits)
+        .group_by(owner_id, time)
+        .order_by(time, sa.func.min(turn), sa.func.min(since))
+        .limit(count)
+        .subquery()
+    )
+    theirs = (
+        sa.select(col(PackageTurn.package_id), sa.extract("epoch", since).label("since"), turn)
+        .where(_waits, owner_id == owners.c.owner_id)
+        .order_by(turn, since, col(PackageTurn.package_id))
+        .limit(count)
+        .lateral()
+    )
+    statement = sa.select(
+        theirs.c.package_id, owners.c.owner_id, theirs.c.since, theirs.c.virtual_time,
+        owners.c.virtual_time,
+    ).join(theirs, sa.true())  # fmt: skip
+    rows = (await session.execute(statement)).all()
+    return [Contender(name, owner, float(at), mine, his) for name, owner, at, mine, his in rows]
+
+
+async def present_round(session: AsyncSession) -> float:
+    """Return the virtual time of the owner who was served last.
+
+    It outlives rests: who comes next, new or not, begins where the others ended. Where it was never
+    noted, nobody begins before anybody else.
+    """
+    latest = sa.func.max(col(TurnRow.virtual_time))
+    noted = sa.select(latest).where(col(TurnRow.kind) == ROUND).scalar_subquery()
+    most = sa.select(latest).where(col(TurnRow.kind) == OWNER).scalar_subquery()
+    time: float = (
+        await session.execute(sa.select(sa.func.coalesce(noted, most, 0.0)))
+    ).scalar_one()
+    return time
+
+
+async def owner_time(session: AsyncSession, owner_id: str) -> float | None:
+    """Return an owner's virtual time; None when the owner never had one."""
+    mine = (col(TurnRow.kind) == OWNER, col(TurnRow.name) == owner_id)
+    return (await session.execute(sa.select(col(TurnRow.virtual_time)).where(*mine))).scalar()
+
+
+async def least_waiting(session: AsyncSession, owner_id: str, besides: str) -> float | None:
+    """Return the least virtual time of an owner's other packages that wait; None without any."""
+    others = (_waits, col(PackageTurn.owner_id) == owner_id, col(PackageTurn.package_id) != besides)
+    least = sa.select(sa.func.min(col(PackageTurn.virtual_time))).where(*others)
+    return (await session.execute(least)).scalar()
+
+
+async def is_alone(session: AsyncSession) -> bool:
+    """Tell whether no more than one package is being made."""
+    two = sa.select(col(PackageTurn.package_id)).limit(2)
+    return len((await session.execute(two)).all()) < 2
+
+
+async def join(session: AsyncSession, package_id: str, owner_id: str, time: float) -> None:
+    """Let a package wait for its turns from now on."""
+    statement = insert(PackageTurn).values(
+        package_id=package_id,
+        owner_id=owner_id,
+        virtual_time=time,
+        since=sa.func.clock_timestamp(),
+        waits=True,
+    )
+    changed = {"virtual_time": time, "waits": True}
+    await session.execute(
+        statement.on_conflict_do_update(index_elements=["package_id"], set_=changed)
+    )
+
+
+async def set_owner_times(session: AsyncSession, times: Mapping[str, float]) -> None:
+    """Set owners' virtual times."""
+    await _set(session, OWNER, times)
+
+
+async def set_round(session: AsyncSession, time: float) -> None:
+    """Set the virtual time of the present round."""
+    await _set(session, ROUND, {"": time})
+
+
+async def _set(session: AsyncSession, kind: str, times: Mapping[str, float]) -> None:
+    if not times:
+        return
+    rows = [{"kind": kind, "name": name, "virtual_time": times[name]} for name in sorted(times)]
+    statement = insert(TurnRow).values(rows)
+    await session.execute(
+        statement.on_conflict_do_update(
+            index_elements=["kind", "name"],
+            set_={"virtual_time": statement.excluded.virtual_time},
+        )
+    )
+
+
+async def note_packages(session: AsyncSession, turns: Mapping[str, tuple[float, bool]]) -> None:
+    """Note virtual times of packages, and whether they wait; one that has ended has no turn.
+
+    Row by row in the order of their names, as those do who end several packages.
+    """
+    rows = [{"name": name, "time": time, "is_waiting": w} for name, (time, w) in turns.items()]
+    if rows:
+        statement = (
+            sa.update(_table)
+            .where(_table.c.package_id == sa.bindparam("name"))
+            .values(virtual_time=sa.bindparam("time"), waits=sa.bindparam("is_waiting"))
+        )
+        connection = await session.connection()
+        await connection.execute(statement, sorted(rows, key=itemgetter("name")))
+
+
+async def mend(session: AsyncSession) -> None:
+    """Let every package that is being made have a turn, and wait if nothing is under way for it.
+
+    Nothing should have kept it from that but an older version; whatever did, it is not forgotten.
+    Only the first statement may wait for others, and nothing is held then: see decision 3.
+    """
+    made = col(PackageRow.state) == PLANNED
+    missing = sa.select(
+        col(PackageRow.package_id), col(PackageRow.owner_id), sa.literal(0.0),
+        col(PackageRow.created_at), sa.true(),
+    ).where(made, col(PackageRow.package_id).not_in(sa.select(_name)))  # fmt: skip
+    columns = ["package_id", "owner_id", "virtual_time", "since", "waits"]
+    await session.execute(
+        insert(PackageTurn).from_select(columns, missing).on_conflict_do_nothing()
+    )
+    kept = sa.select(col(PackageRow.package_id)).where(made)
+    ended = sa.select(_name).where(_name.not_in(kept)).with_for_update(skip_locked=True)
+    await session.execute(sa.delete(PackageTurn).where(_name.in_(ended)))
+    tasks = sa.select(col(TaskRow.task_id)).where(col(TaskRow.package_id) == _name)
+    idle = sa.select(_name).where(~_waits, ~tasks.exists()).with_for_update(skip_locked=True)
+    await session.execute(sa.update(PackageTurn).where(_name.in_(idle)).values(waits=True))
+
+
+async def forget(session: AsyncSession, package_id: str) -> None:
+    """Forget the turn of a package that has ended."""
+    mine = col(PackageTurn.package_id) == package_id
+    await session.execute(sa.delete(PackageTurn).where(mine))

@@ -1,0 +1,38 @@
+"""Tables of an earlier version are brought to the newest one with what is in them."""
+
+import psycopg
+import pytest
+
+from reelay.common.database import Database
+from reelay.common.migrations import migrate, upgrade
+from reelay.packager.adapters import virtual_times
+
+pytestmark = pytest.mark.integration
+
+PACKAGE = """
+INSERT INTO packages (package_id, asset_id, owner_id, source_key, plan, state, stored,
+                      segments_stored, segments_total, playable, warnings, created_at)
+VALUES (%s, 'asset', 'ann', 'sources/x', '{}', %s, '{}', 0, 9, false, '[]', now())
+"""
+TURN = "INSERT INTO turns VALUES (%s, %s, %s)"
+
+
+@pytest.fixture
+def tables_of() -> str | None:
+    return None
+
+
+async def test_films_that_are_being_made_keep_their_turns(database_url: str) -> None:
+    upgrade(database_url, "reelay.packager", "0003")
+    with psycopg.connect(database_url) as connection:
+        for name, state in [("waits", "planned"), ("new", "planned"), ("over", "complete")]:
+            connection.execute(PACKAGE, (name, state))
+        for turn in [("package", "waits", 3.0), ("package", "over", 4.0), ("owner", "ann", 7.0)]:
+            connection.execute(TURN, turn)
+    await migrate(database_url, "reelay.packager")
+    database = Database(database_url)
+    async with database.transaction() as session:
+        turns = await virtual_times.first(session, 10)
+        assert await virtual_times.owner_time(session, "ann") == 7.0
+    assert {(t.package_id, t.package_time) for t in turns} == {("waits", 3.0), ("new", 0.0)}
+    await database.close()
