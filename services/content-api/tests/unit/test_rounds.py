@@ -4,6 +4,8 @@ import asyncio
 import time
 from collections import Counter
 
+from structlog.testing import capture_logs
+
 from reelay.content_api.handlers.rounds import AT_ONCE, PER_S, Rounds
 
 ENOUGH_S = 60.0
@@ -88,3 +90,21 @@ async def test_rounds_begin_anew_after_there_was_nothing() -> None:
     await visits.until(1)
     assert visits.of == {2: 1}
     rounds.discard(2)
+
+
+async def test_visit_that_fails_is_logged_and_ends_no_round() -> None:
+    visits = Visits()
+
+    async def fail(thing: int) -> None:
+        visits.of[thing] += 1
+        raise RuntimeError("unforeseen")
+
+    with capture_logs() as logs:
+        rounds = Rounds(fail, lambda _: 0.0)
+        rounds.add(1)
+        await visits.until(3)
+        rounds.discard(1)
+        await asyncio.sleep(0)
+    assert {(line["event"], line["error"]) for line in logs} == {
+        ("a visit failed", "RuntimeError('unforeseen')")
+    }

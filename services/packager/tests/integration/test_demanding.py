@@ -11,6 +11,7 @@ import pytest
 from reelay.common.commands import DemandWithdrawn, SegmentDemanded
 from reelay.common.events import Event, PackageRemoved, TranscodeFailed
 from reelay.common.outbox import Outbox, Transaction
+from reelay.packager.adapters import repository
 from reelay.packager.domain.demand import ANSWERED_S, Wanted
 from reelay.packager.domain.plan import Plan
 from reelay.packager.entrypoints.events import listen_to_viewers
@@ -116,10 +117,27 @@ async def test_demand_for_a_package_that_is_over_costs_nothing(
     film, other = await house.add("a"), await house.add("b")
     listen_to_viewers(house.messaging, viewing.demanding)
     await house.messaging.start()
+    async with house.database.transaction() as session:
+        row = await repository.lock(session, film.package_id)
+        assert row is not None
+        row.state = (repository.FAILED, repository.CONDEMNED)[which]
+        session.add(row)
     await house.messaging.publish(ends(film)[which])
     await until(lambda: house.dispatcher.under_way == {other.package_id})
     assert await viewing.cost(film.package_id, "video/360p/20.m4s") == 0
     assert await viewing.cost(other.package_id, "video/360p/20.m4s") == 1
+
+
+async def test_failure_that_is_told_late_does_not_mute_viewers_of_a_film_that_is_made_again(
+    house: House, viewing: Viewing
+) -> None:
+    film, other = await house.add("a"), await house.add("b")
+    house.dispatcher.under_way.add(unknown := "f" * 64)
+    listen_to_viewers(house.messaging, viewing.demanding)
+    await house.messaging.start()
+    await house.messaging.publish(ends(film)[0])
+    await until(lambda: unknown not in house.dispatcher.under_way)
+    assert house.dispatcher.under_way == {film.package_id, other.package_id}
 
 
 async def test_viewers_who_wait_and_who_leave_are_heard(house: House) -> None:

@@ -6,12 +6,16 @@ import time
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
+import structlog
+
 PER_S = 25
 """Visits begun in a second: each costs up to two requests to the store."""
 AT_ONCE = 4
 """Visits under way; a slow store gets fewer a second."""
 
 T = TypeVar("T", bound=Hashable)
+
+log = structlog.get_logger()
 
 
 class Rounds(Generic[T]):
@@ -50,7 +54,12 @@ class Rounds(Generic[T]):
                 self._due_s[thing] = math.inf
                 task = asyncio.create_task(self._call_on(thing))
                 self._under_way.add(task)
-                task.add_done_callback(self._under_way.discard)
+                task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled() and (error := task.exception()):
+            log.error("a visit failed", error=repr(error)[:300])
 
     async def _call_on(self, thing: T) -> None:
         try:

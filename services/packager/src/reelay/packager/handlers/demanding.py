@@ -48,8 +48,11 @@ class Demanding:
             self._board.withdraw(wanted, withdrawn.viewer, withdrawn.teller)
 
     async def end(self, ended: TranscodeFailed | PackageRemoved) -> None:
-        """Note that a package has no work any more, before a dispatch finds that out."""
-        self._dispatcher.under_way.discard(ended.package_id or "")
+        """Find out that a package has no work any more; the fact alone may be of an earlier try."""
+        if ended.package_id in self._dispatcher.under_way:
+            with contextlib.suppress(OutageError):  # the upkeep finds it out as well
+                async with self._outbox.transaction() as tx:
+                    await self._dispatcher.look(tx)
 
     async def run(self) -> None:
         """Dispatch what was demanded, for ever; again soon where that failed."""
