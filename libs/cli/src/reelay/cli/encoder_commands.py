@@ -1,5 +1,6 @@
 """The command `reelay encoder-environment`: what an encoder on another machine must be told."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,25 +23,14 @@ def encoder_environment(
 ) -> None:
     """Print the settings, with passwords, by which an encoder elsewhere works for this instance."""
     from reelay.cli.environment import check_host
-    from reelay.cli.errors import CommandError, InstanceMissingError
-    from reelay.cli.status import find_instance
-    from reelay.standalone import joining
+    from reelay.cli.errors import CommandError
     from reelay.standalone.secret import write_private
-    from reelay.standalone.settings import Settings
 
     try:
         host = check_host(nats_host) if nats_host else ""
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--nats-host") from error
-    settings = Settings.from_environment()
-    instance = find_instance(settings.data)
-    try:
-        text = joining.as_lines(joining.environment(settings, instance, host))
-        obstacles = joining.obstacles(settings, instance, host)
-    except (OSError, KeyError) as error:
-        raise InstanceMissingError(
-            f"The instance in {settings.data} does not say how to reach it ({error})."
-        ) from error
+    text, obstacles = _environment(host)
     for sentence in obstacles:
         typer.echo(f"note: {sentence}", err=True)
     if output is None:
@@ -50,3 +40,21 @@ def encoder_environment(
         write_private(output, text)
     except OSError as error:
         raise CommandError(f"Cannot write {output}: {error.strerror}.") from error
+
+
+def _environment(host: str) -> tuple[str, Sequence[str]]:
+    """Return the settings as lines, and what keeps an encoder elsewhere from using them."""
+    from reelay.cli.errors import InstanceMissingError
+    from reelay.cli.status import find_instance
+    from reelay.standalone import joining
+    from reelay.standalone.settings import Settings
+
+    settings = Settings.from_environment()
+    instance = find_instance(settings.data)
+    try:
+        text = joining.as_lines(joining.environment(settings, instance, host))
+        return text, joining.obstacles(settings, instance, host)
+    except (OSError, KeyError) as error:
+        raise InstanceMissingError(
+            f"The instance in {settings.data} does not say how to reach it ({error})."
+        ) from error

@@ -36,6 +36,10 @@ class OutageError(TransientError):
     """A server that this service needs does not answer."""
 
 
+class SetupError(ReelayError):
+    """This service cannot work before a setting is changed."""
+
+
 class NotFoundError(PermanentError):
     """There is nothing under this name."""
 

@@ -6,6 +6,7 @@ message. Handlers take one event, and say what went wrong by the type of the err
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
@@ -21,7 +22,7 @@ from nats.js import JetStreamContext
 
 from reelay.common.cloudevents import Envelope, wrap
 from reelay.common.delivery import DeliveryMiddleware, GiveUp, Route
-from reelay.common.errors import OutageError
+from reelay.common.errors import OutageError, SetupError
 from reelay.common.events import Event
 from reelay.common.message import Message
 from reelay.common.room import PLACES, CanWait, Room, SharedPull
@@ -36,6 +37,7 @@ GONE = {"Status": "503"}
 """
 PUBLISH_TIMEOUT_S = 5.0
 RETRY_S = 0.5
+COMPLAINT_S = 10.0
 STOP_TIMEOUT_S = 1.0
 """How long a handler may go on after a stop; then its message is given back."""
 GIVE_BACK_TIMEOUT_S = 5.0
@@ -51,6 +53,10 @@ class BrokerUnavailableError(OutageError):
     """The message broker does not answer."""
 
 
+class BrokerRefusedError(SetupError):
+    """The message broker does not let this service in."""
+
+
 class Messaging:
     """One service's connection to NATS."""
 
@@ -60,6 +66,7 @@ class Messaging:
         self._deliveries = DeliveryMiddleware(self._routes, self._publish)
         self._restoring: asyncio.Task[None] | None = None
         self._rooms: list[Callable[[], Awaitable[None]]] = []
+        self._complained_s = -COMPLAINT_S
         self.broker = NatsBroker(
             url,
             name=f"reelay-{service}",
@@ -71,6 +78,7 @@ class Messaging:
             ping_interval=10,
             max_outstanding_pings=2,
             reconnected_cb=self._on_reconnected,
+            error_cb=self._on_error,
             middlewares=[
                 NatsTelemetryMiddleware(),
                 self._deliveries,
@@ -110,8 +118,16 @@ class Messaging:
         self.broker.subscriber(message.subject, queue=queue, no_reply=True)(handler)
 
     async def start(self) -> None:
-        """Connect, declare streams and consumers, and begin to consume."""
-        await self.broker.connect()
+        """Connect, declare streams and consumers, and begin to consume.
+
+        A broker that does not answer is waited for; raises BrokerRefusedError.
+        """
+        try:
+            await self.broker.connect()
+        except nats.errors.Error as error:
+            raise BrokerRefusedError(
+                f"{error} - has the URL of NATS the server's user and password?"
+            ) from error
         await self._declare()
         await self.broker.start()
         for open_room in self._rooms:
@@ -191,6 +207,13 @@ class Messaging:
         await declare_streams(self.jetstream)
         for route in self._routes.values():
             await declare_consumer(self.jetstream, route.consumer)
+
+    async def _on_error(self, error: Exception) -> None:
+        """Say what is wrong with the connection; not at each of the tries of every second."""
+        now_s = time.monotonic()
+        if now_s - self._complained_s >= COMPLAINT_S:
+            self._complained_s = now_s
+            log.warning("the broker cannot be used", error=repr(error)[:300])
 
     async def _on_reconnected(self) -> None:
         if self._restoring is None or self._restoring.done():

@@ -5,5 +5,4 @@ from reelay.catalog.settings import Settings
 from reelay.common.service import run
 
 if __name__ == "__main__":
-    settings = Settings()
-    run("catalog", settings, lambda: main(settings))
+    run("catalog", Settings, main)

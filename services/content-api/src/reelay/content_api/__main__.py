@@ -5,5 +5,4 @@ from reelay.content_api.bootstrap import main
 from reelay.content_api.settings import ContentApiSettings
 
 if __name__ == "__main__":
-    settings = ContentApiSettings()
-    run("content-api", settings, lambda: main(settings))
+    run("content-api", ContentApiSettings, main)

@@ -4,5 +4,4 @@ from reelay.common.service import run
 from reelay.encoder.bootstrap import main
 from reelay.encoder.settings import EncoderSettings
 
-settings = EncoderSettings()
-run("encoder", settings, lambda: main(settings), starts_programs=True)
+run("encoder", EncoderSettings, main, starts_programs=True)

@@ -5,5 +5,4 @@ from reelay.packager.bootstrap import main
 from reelay.packager.settings import PackagerSettings
 
 if __name__ == "__main__":
-    settings = PackagerSettings()
-    run("packager", settings, lambda: main(settings), starts_programs=True)
+    run("packager", PackagerSettings, main, starts_programs=True)

@@ -4,5 +4,4 @@ from reelay.common.service import run
 from reelay.upload.bootstrap import main
 from reelay.upload.settings import UploadSettings
 
-settings = UploadSettings()
-run("upload", settings, lambda: main(settings))
+run("upload", UploadSettings, main)
