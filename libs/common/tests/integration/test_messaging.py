@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from nats.aio.msg import Msg
 
 from reelay.common.commands import DeadLetter, SegmentDemanded
 from reelay.common.errors import OutageError, PermanentError, TransientError
@@ -156,6 +157,53 @@ async def test_long_handler_keeps_its_message(messaging: Messaging) -> None:
     await asyncio.sleep(0.1)
     await settled(messaging)
     assert calls == 1
+
+
+async def test_message_that_comes_again_while_it_is_in_hand_is_digested_once(
+    messaging: Messaging,
+) -> None:
+    calls, again = 0, asyncio.Event()
+
+    async def slow(_: AssetUploaded) -> None:
+        nonlocal calls
+        calls += 1
+        async with asyncio.timeout(20):
+            await again.wait()
+
+    # Without a heartbeat in time, as while there is no connection.
+    messaging.on(consumer(ack_wait_s=0.5, heartbeat_s=60.0, batch=2, max_deliver=100), slow)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    async with asyncio.timeout(20):
+        while True:
+            info = await messaging.jetstream.consumer_info("EVENTS", "test-handler")
+            if info.delivered and info.delivered.consumer_seq >= 2:
+                break
+            await asyncio.sleep(0.02)
+    again.set()
+    await settled(messaging)
+    assert calls == 1
+
+
+async def test_message_whose_acknowledgement_is_lost_is_digested_once(
+    messaging: Messaging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, acknowledged = Seen(), []
+    ack = Msg.ack
+
+    async def lose_the_first(message: Msg) -> None:
+        acknowledged.append(message.metadata.num_delivered)
+        if len(acknowledged) > 1:
+            await ack(message)
+
+    monkeypatch.setattr(Msg, "ack", lose_the_first)
+    messaging.on(consumer(ack_wait_s=0.5), seen.handle)
+    await messaging.start()
+    await messaging.publish(event := uploaded())
+    await seen.until(1)
+    await settled(messaging)
+    assert seen.ids == [event.upload_id]
+    assert acknowledged == [1, 2]
 
 
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])

@@ -38,6 +38,12 @@ INVALID = (PermanentError, ValidationError, DependsValidationError)
 ATTEMPTS = "reelay-attempts"
 """Header of a message that was put into its stream anew: how often it was tried before."""
 
+KNOWN_DONE = 1000
+"""So many messages that were digested here are known, should they be delivered once more."""
+
+Identity = tuple[str, str, int, str]
+"""Stream, consumer, sequence in the stream, and the message's own: a stream may be made anew."""
+
 GiveUp = Callable[[bytes, Exception], Awaitable[None]]
 Publish = Callable[[Envelope], Awaitable[None]]
 
@@ -62,6 +68,8 @@ class DeliveryMiddleware:
     def __init__(self, routes: Mapping[str, Route], publish: Publish) -> None:
         self.routes = routes
         self.publish = publish
+        self.in_hand: set[Identity] = set()
+        self.done: dict[Identity, None] = {}
         self.handling: set[asyncio.Task[Any]] = set()
         self.returns: set[asyncio.Task[Any]] = set()
 
@@ -81,6 +89,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         self, msg: Any, /, middleware: DeliveryMiddleware, *, context: "ContextRepo"
     ) -> None:
         super().__init__(msg, context=context)
+        self._middleware = middleware
         self._routes = middleware.routes
         self._publish = middleware.publish
         self._handling = middleware.handling
@@ -95,12 +104,15 @@ class _Delivery(BaseMiddleware[Any, Any]):
         if not isinstance(raw, Msg) or not raw.reply.startswith("$JS.ACK."):
             return await self._consume_plain(call_next, msg)
         route = self._routes[raw.metadata.consumer]
+        if await self._is_known(raw):
+            metrics.MESSAGES_HANDLED.labels(route.consumer.durable, "again").inc()
+            return None
         _add(self._handling, asyncio.current_task())
         started = time.monotonic()
         with structlog.contextvars.bound_contextvars(
             consumer=route.consumer.durable, message_id=msg.headers.get("ce-id")
         ):
-            async with _heartbeat(raw, route.consumer):
+            async with self._holding(raw), _heartbeat(raw, route.consumer):
                 outcome = await self._digest(call_next, msg, route)
         metrics.MESSAGE_SECONDS.labels(route.consumer.durable).observe(time.monotonic() - started)
         metrics.MESSAGES_HANDLED.labels(route.consumer.durable, outcome).inc()
@@ -143,8 +155,35 @@ class _Delivery(BaseMiddleware[Any, Any]):
             log.warning("will try again", attempt=attempt, delay_s=delay, error=repr(error))
             await raw.nak(delay=delay)
             return "retried"
+        self._note_done(raw)
         await raw.ack()
         return "ok"
+
+    async def _is_known(self, raw: Msg) -> bool:
+        """Tell whether a message is in hand here, or done: it came again over a new connection.
+
+        What is in hand is told to the server by who has it, whichever delivery that was.
+        """
+        identity = _identity(raw)
+        if identity in self._middleware.done:
+            await raw.ack()  # the first may have been lost with the connection
+            return True
+        return identity in self._middleware.in_hand
+
+    def _note_done(self, raw: Msg) -> None:
+        done = self._middleware.done
+        done[_identity(raw)] = None
+        if len(done) > KNOWN_DONE:
+            del done[next(iter(done))]
+
+    @contextlib.asynccontextmanager
+    async def _holding(self, raw: Msg) -> AsyncIterator[None]:
+        identity = _identity(raw)
+        self._middleware.in_hand.add(identity)
+        try:
+            yield
+        finally:
+            self._middleware.in_hand.discard(identity)
 
     async def _give_back(self, raw: Msg, consumer: Consumer, attempt: int) -> None:
         """Let another replica have what this one, which is being stopped, cannot finish.
@@ -202,6 +241,11 @@ def _add(tasks: set[asyncio.Task[Any]], task: asyncio.Task[Any] | None) -> None:
     assert task is not None
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+
+
+def _identity(raw: Msg) -> Identity:
+    place, own = raw.metadata, (raw.headers or {}).get("ce-id", "")
+    return place.stream, place.consumer, place.sequence.stream, own
 
 
 def _attempts(raw: Msg) -> int:
