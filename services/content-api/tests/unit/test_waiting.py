@@ -90,6 +90,22 @@ async def test_news_while_looking_are_not_lost(shelf: Shelf, demand: NotedDemand
         assert await waiting == FILE
 
 
+async def test_look_that_began_before_the_news_is_repeated_when_its_newcomer_waits(
+    shelf: Shelf, demand: NotedDemand
+) -> None:
+    room = patient(shelf, demand)
+    first = asyncio.create_task(room.wait(NAME, "360p", Visitor("v", never)))
+    await asyncio.sleep(0)
+    room.wake(News(NAME.package_id, {"360p": [1]}))
+    await shelf.looking.wait()
+    await asyncio.sleep(0.02)
+    assert not first.done(), "it shared a look that began earlier"
+    shelf.file = FILE
+    second = asyncio.create_task(room.wait(NAME, "360p", Visitor("w", never)))
+    async with asyncio.timeout(20):
+        assert await asyncio.gather(first, second) == [FILE, FILE]
+
+
 async def test_all_who_wait_for_one_object_share_one_demand(
     shelf: Shelf, demand: NotedDemand
 ) -> None:

@@ -167,8 +167,9 @@ class WaitingRoom:
         if watch is None:
             watch = self._watches[name] = _Watch(name, rendition)
             watch.task = asyncio.create_task(self._watch(watch))
-            if self._recent.concern(name, rendition, time.monotonic()):
-                _expect(watch)
+        # Those who waited already may have shared the newcomer's look, which began before the news.
+        if self._recent.concern(name, rendition, time.monotonic()):
+            _expect(watch)
         if not watch.crowd.count(viewer)[1]:
             watch.newcomers.append(viewer)
             watch.news.set()
