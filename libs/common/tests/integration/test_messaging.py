@@ -185,6 +185,49 @@ async def test_message_that_comes_again_while_it_is_in_hand_is_digested_once(
     assert calls == 1
 
 
+async def test_message_that_came_again_in_hand_has_all_its_attempts(messaging: Messaging) -> None:
+    seen, go_on, given_up = Seen(TransientError()), asyncio.Event(), list[Exception]()
+
+    async def slow_at_first(event: AssetUploaded) -> None:
+        if not seen.ids:
+            await go_on.wait()
+        await seen.handle(event)
+
+    async def give_up(_: bytes, error: Exception) -> None:
+        given_up.append(error)
+
+    again = consumer(ack_wait_s=0.3, heartbeat_s=60.0, batch=2)
+    messaging.on(again, slow_at_first, give_up=give_up)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    async with asyncio.timeout(20):
+        while True:
+            info = await messaging.jetstream.consumer_info("EVENTS", "test-handler")
+            if info.delivered and info.delivered.consumer_seq > again.max_deliver:
+                break
+            await asyncio.sleep(0.02)
+    go_on.set()
+    await settled(messaging)
+    assert (len(seen.ids), given_up) == (2, [])
+
+
+async def test_message_whose_burial_is_lost_is_buried_once(
+    messaging: Messaging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, lost = Seen(*[PermanentError() for _ in range(3)]), []
+
+    async def lose(message: Msg) -> None:
+        lost.append(message)
+
+    monkeypatch.setattr(Msg, "term", lose)
+    messaging.on(consumer(ack_wait_s=0.5), seen.handle)
+    await messaging.start()
+    await messaging.publish(uploaded())
+    await seen.until(1)
+    await settled(messaging)
+    assert (len(seen.ids), len(lost)) == (1, 1)
+
+
 async def test_message_whose_acknowledgement_is_lost_is_digested_once(
     messaging: Messaging, monkeypatch: pytest.MonkeyPatch
 ) -> None:

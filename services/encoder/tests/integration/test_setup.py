@@ -47,6 +47,19 @@ def test_settings_that_are_missing_or_wrong_are_named_without_their_values() -> 
     assert "eight" not in ended.stderr
 
 
+@pytest.mark.parametrize(
+    "setting", [("ENCODER_STORE_URL", "ftp://u:geheim@x/y"), ("ENCODER_LOG_LEVEL", "geheim")]
+)
+def test_setting_that_names_nothing_is_refused_without_its_secret(setting: tuple[str, str]) -> None:
+    name, value = setting
+    ended = start(**{"ENCODER_STORE_URL": "file:///nowhere", name: value})
+    said = ended.stdout + ended.stderr
+    assert ended.returncode == 1
+    assert "cannot start" in said
+    assert "Traceback" not in said
+    assert "geheim" not in said
+
+
 def test_wrong_password_of_the_broker_ends_the_encoder_with_one_sentence(
     guarded_nats: Program, tmp_path: Path
 ) -> None:

@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from reelay.common.events import VideoDeleted
-from reelay.packager.adapters import references, repository, virtual_times
+from reelay.packager.adapters import mending, references, repository, virtual_times
 from reelay.packager.handlers.repairing import Repairing
 from reelay.packager.handlers.turns import LadderTurns
 from reelay.packager.handlers.work import Work
@@ -129,5 +129,27 @@ async def test_turn_of_a_package_that_ends_while_it_is_decided_about_is_forgotte
         await turns.note(work)
     film = await house.add("a")
     async with house.database.transaction() as session:
+        await mending.turns(session)
         (left,) = await virtual_times.first(session, 10)
     assert left.package_id == film.package_id
+
+
+async def test_film_of_two_packages_is_deleted_while_it_is_decided_about(house: House) -> None:
+    both = [await house.request(digit * 64, seconds=1200) for digit in "67"]
+    small, big = sorted(package_id for package_id, _ in both)
+    (_, video), _ = both
+    async with house.database.transaction() as session:
+        for package_id, each in both:
+            await references.drop_references(session, each)
+            await references.refer(session, package_id, video)
+        await virtual_times.join(session, big, "a", 0.0)
+        await virtual_times.join(session, small, "a", 1.0)
+    async with house.outbox.transaction() as tx:
+        work = await Work.begin(tx)
+        turns = await LadderTurns.of(work, 1)
+        assert turns.next == big
+        turns.serve(5.0)
+        await turns.note(work)
+        async with asyncio.timeout(60):  # it waits for no turn, whichever this decision takes next
+            await house.planning().forget_video(VideoDeleted(video_id=video, owner_id="a"))
+    assert [await house.state(name) for name in (small, big)] == [repository.CANCELLED] * 2

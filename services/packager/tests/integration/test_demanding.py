@@ -19,6 +19,7 @@ from reelay.packager.handlers import opening
 from reelay.packager.handlers.demanding import Demanding
 
 from .house import House
+from .test_crossing import until_waiting
 
 pytestmark = pytest.mark.integration
 
@@ -104,10 +105,13 @@ async def test_demand_for_what_was_never_promised_costs_one_dispatch(
         assert 1 <= cost <= 1 + (time.monotonic() - started_s) / ANSWERED_S
 
 
+def failed(film: Plan) -> TranscodeFailed:
+    return TranscodeFailed(asset_id="a" * 64, reason="No.", package_id=film.package_id)
+
+
 def ends(film: Plan) -> list[Event]:
     """Return the facts after which a package has no work."""
-    failed = TranscodeFailed(asset_id="a" * 64, reason="No.", package_id=film.package_id)
-    return [failed, PackageRemoved(package_id=film.package_id)]
+    return [failed(film), PackageRemoved(package_id=film.package_id)]
 
 
 @pytest.mark.parametrize("which", [0, 1], ids=["failed", "removed"])
@@ -131,13 +135,34 @@ async def test_demand_for_a_package_that_is_over_costs_nothing(
 async def test_failure_that_is_told_late_does_not_mute_viewers_of_a_film_that_is_made_again(
     house: House, viewing: Viewing
 ) -> None:
-    film, other = await house.add("a"), await house.add("b")
-    house.dispatcher.under_way.add(unknown := "f" * 64)
-    listen_to_viewers(house.messaging, viewing.demanding)
-    await house.messaging.start()
-    await house.messaging.publish(ends(film)[0])
-    await until(lambda: unknown not in house.dispatcher.under_way)
-    assert house.dispatcher.under_way == {film.package_id, other.package_id}
+    film = await house.add("a")
+    async with house.database.transaction() as session:
+        row = await repository.lock(session, film.package_id)
+        assert row is not None
+        row.state = repository.FAILED
+        session.add(row)
+    async with house.outbox.transaction() as tx:
+        row = await repository.lock(tx.session, film.package_id)
+        assert row is not None
+        row.state = repository.PLANNED
+        tx.session.add(row)
+        await house.dispatcher.admit(tx, row)
+        late = asyncio.create_task(viewing.demanding.end(failed(film)))
+        await until_waiting(house, 1)
+    await late
+    assert film.package_id in house.dispatcher.under_way
+
+
+async def test_new_film_is_heard_of_that_comes_while_everything_is_looked_at(house: House) -> None:
+    async with house.outbox.transaction() as tx:
+        await repository.take_dispatch_lock(tx.session)
+        coming = asyncio.create_task(house.request("2" * 64))
+        await until_waiting(house, 1)
+    await until(lambda: bool(house.dispatcher.under_way))
+    async with house.outbox.transaction() as tx:
+        await house.dispatcher.look(tx)
+    package_id, _ = await coming
+    assert house.dispatcher.under_way == {package_id}
 
 
 async def test_viewers_who_wait_and_who_leave_are_heard(house: House) -> None:

@@ -12,8 +12,10 @@ from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage.port import read_all
 from reelay.packager.adapters import repository, virtual_times
 from reelay.packager.adapters.tables import TaskRow
+from reelay.packager.domain.chunks import Chunk
 from reelay.packager.domain.outcome import INDEX, PLAN
 from reelay.packager.handlers.upkeep import Upkeep, made_consumer
+from reelay.packager.handlers.work import Work
 
 from .house import House, segment_ready
 from .test_dispatching import declare_consumers, on
@@ -85,6 +87,24 @@ async def test_newcomer_leaves_a_free_opening_to_who_waits_for_it(house: House) 
     package_id, _ = await house.request("f" * 64, "d")
     opened_now = [task.package_id for task in on(Lane.OPENING, await house.work())]
     assert (opened_now, package_id != third.package_id) == ([third.package_id], True)
+
+
+async def test_film_of_which_a_segment_is_demanded_keeps_no_other_closed(house: House) -> None:
+    films = [await house.add("a", seconds=400) for _ in range(5)]
+    async with house.database.transaction() as session:
+        for film in films:
+            await repository.delete_tasks(session, film.package_id)
+    async with house.outbox.transaction() as tx:
+        work = await Work.begin(tx)
+        await work.load(film.package_id for film in films)
+        lowest = tuple(rendition.name for rendition in films[0].opening)
+        await work.announce(films[0].package_id, Chunk(Lane.ONDEMAND, "software", lowest, 1, 1))
+        await work.announce(films[4].package_id, Chunk(Lane.OPENING, "software", lowest, 1, 3))
+    await house.work()
+    async with house.outbox.transaction() as tx:
+        await house.dispatcher.dispatch(tx)
+    opened = {task.package_id for task in on(Lane.OPENING, await house.work())}
+    assert opened == {films[1].package_id}
 
 
 async def test_package_made_before_its_promises_were_noted_lists_them(house: House) -> None:

@@ -1,5 +1,8 @@
 """Tables of an earlier version are brought to the newest one with what is in them."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import psycopg
 import pytest
 
@@ -15,6 +18,12 @@ INSERT INTO packages (package_id, asset_id, owner_id, source_key, plan, state, s
 VALUES (%s, 'asset', 'ann', 'sources/x', '{}', %s, '{}', 0, 9, false, '[]', now())
 """
 TURN = "INSERT INTO turns VALUES (%s, %s, %s)"
+
+
+WAITING = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+)
 
 
 @pytest.fixture
@@ -36,3 +45,21 @@ async def test_films_that_are_being_made_keep_their_turns(database_url: str) -> 
         assert await virtual_times.owner_time(session, "ann") == 7.0
     assert {(t.package_id, t.package_time) for t in turns} == {("waits", 3.0), ("new", 0.0)}
     await database.close()
+
+
+def test_replica_of_the_version_before_ends_a_film_while_tables_are_changed(
+    database_url: str,
+) -> None:
+    upgrade(database_url, "reelay.packager", "0003")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(PACKAGE, ("film", "planned"))
+        connection.execute(TURN, ("package", "film", 1.0))
+    with ThreadPoolExecutor() as pool, psycopg.connect(database_url) as old:
+        old.execute("UPDATE packages SET state = 'complete'")
+        changing = pool.submit(upgrade, database_url, "reelay.packager")
+        with psycopg.connect(database_url, autocommit=True) as look:
+            while not look.execute(WAITING).fetchone()[0]:  # type: ignore[index]
+                time.sleep(0.01)
+        old.execute("DELETE FROM turns WHERE name = 'film'")
+        old.commit()
+        changing.result(timeout=60)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from reelay.common.commands import Lane
-from reelay.packager.adapters import repository, virtual_times
+from reelay.packager.adapters import mending, repository, virtual_times
 from reelay.packager.adapters.tables import PackageTurn
 from reelay.packager.domain.fairness import TurnQueue
 from reelay.packager.handlers.repairing import Repairing
@@ -74,6 +74,16 @@ async def test_turns_come_as_if_all_packages_were_looked_at(house: House, most: 
     assert got == expected
 
 
+async def test_older_of_equals_goes_first_also_where_few_are_looked_at(house: House) -> None:
+    async with house.database.transaction() as session:
+        await virtual_times.join(session, "served", "x", 5.0)
+        await virtual_times.join(session, "older", "y", 0.0)
+        await virtual_times.join(session, "newer", "x", 0.0)
+        for count in (1, 10):
+            few = TurnQueue(await virtual_times.first(session, count))
+            assert few.next.package_id == "older"
+
+
 async def test_decision_reads_no_more_packages_than_it_may_choose(house: House) -> None:
     films = [await house.add(f"{number % 5}", seconds=400) for number in range(30)]
     async with house.outbox.transaction() as tx:
@@ -110,6 +120,19 @@ async def test_package_whose_turn_is_missing_gets_one_and_one_that_ended_loses_i
     assert await waiting(house) == {"ended"}
     await care_for(house)
     assert await waiting(house) == {film.package_id}
+
+
+async def test_package_that_is_whole_waits_for_no_turn_until_it_is_complete(house: House) -> None:
+    film = await house.add("a", seconds=20)
+    async with house.database.transaction() as session:
+        row = await repository.lock(session, film.package_id)
+        assert row is not None
+        row.segments_stored = row.segments_total
+        session.add(row)
+        await repository.delete_tasks(session, film.package_id)
+        await virtual_times.note_packages(session, {film.package_id: (0.0, False)})
+        await mending.turns(session)
+    assert await waiting(house) == set()
 
 
 async def test_package_that_nothing_is_under_way_for_is_not_forgotten(house: House) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import time
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -38,8 +39,9 @@ INVALID = (PermanentError, ValidationError, DependsValidationError)
 ATTEMPTS = "reelay-attempts"
 """Header of a message that was put into its stream anew: how often it was tried before."""
 
-KNOWN_DONE = 1000
-"""So many messages that were digested here are known, should they be delivered once more."""
+KNOWN = 1000
+"""So many messages that were digested here are known, should they be delivered once more; and so
+many that came again."""
 
 Identity = tuple[str, str, int, str]
 """Stream, consumer, sequence in the stream, and the message's own: a stream may be made anew."""
@@ -69,6 +71,8 @@ class DeliveryMiddleware:
         self.routes = routes
         self.publish = publish
         self.in_hand: set[Identity] = set()
+        self.ignored: Counter[Identity] = Counter()
+        """How often a message came again that was in hand: that is no attempt."""
         self.done: dict[Identity, None] = {}
         self.handling: set[asyncio.Task[Any]] = set()
         self.returns: set[asyncio.Task[Any]] = set()
@@ -90,10 +94,6 @@ class _Delivery(BaseMiddleware[Any, Any]):
     ) -> None:
         super().__init__(msg, context=context)
         self._middleware = middleware
-        self._routes = middleware.routes
-        self._publish = middleware.publish
-        self._handling = middleware.handling
-        self._returns = middleware.returns
 
     async def consume_scope(
         self,
@@ -103,11 +103,11 @@ class _Delivery(BaseMiddleware[Any, Any]):
         raw = msg.raw_message
         if not isinstance(raw, Msg) or not raw.reply.startswith("$JS.ACK."):
             return await self._consume_plain(call_next, msg)
-        route = self._routes[raw.metadata.consumer]
+        route = self._middleware.routes[raw.metadata.consumer]
         if await self._is_known(raw):
             metrics.MESSAGES_HANDLED.labels(route.consumer.durable, "again").inc()
             return None
-        _add(self._handling, asyncio.current_task())
+        _add(self._middleware.handling, asyncio.current_task())
         started = time.monotonic()
         with structlog.contextvars.bound_contextvars(
             consumer=route.consumer.durable, message_id=msg.headers.get("ce-id")
@@ -135,7 +135,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         route: Route,
     ) -> str:
         raw: Msg = msg.raw_message
-        attempt = _attempts(raw)
+        attempt = _attempts(raw) - self._middleware.ignored[_identity(raw)]
         limit = route.consumer.max_deliver
         if attempt > limit:
             return await self._bury(raw, route, ExhaustedError())
@@ -146,7 +146,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         except asyncio.CancelledError:
             # On a task of its own: all that is awaited in this one is cancelled again.
             returning = asyncio.create_task(self._give_back(raw, route.consumer, attempt))
-            _add(self._returns, returning)
+            _add(self._middleware.returns, returning)
             raise
         except Exception as error:  # the boundary: every other failure is tried again
             if attempt == limit:
@@ -168,13 +168,17 @@ class _Delivery(BaseMiddleware[Any, Any]):
         if identity in self._middleware.done:
             await raw.ack()  # the first may have been lost with the connection
             return True
-        return identity in self._middleware.in_hand
+        if identity in self._middleware.in_hand:
+            self._middleware.ignored[identity] += 1
+            _forget_oldest(self._middleware.ignored)
+            return True
+        return False
 
     def _note_done(self, raw: Msg) -> None:
-        done = self._middleware.done
-        done[_identity(raw)] = None
-        if len(done) > KNOWN_DONE:
-            del done[next(iter(done))]
+        done, identity = self._middleware.done, _identity(raw)
+        done[identity] = None
+        self._middleware.ignored.pop(identity, None)
+        _forget_oldest(done)
 
     @contextlib.asynccontextmanager
     async def _holding(self, raw: Msg) -> AsyncIterator[None]:
@@ -199,7 +203,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
             headers = dict(raw.headers or {})
             identity = f"{headers.get('ce-id')}:{raw.metadata.sequence.stream}"
             headers |= {ATTEMPTS: str(attempt - 1), "Nats-Msg-Id": identity}
-            await self._publish(Envelope(raw.subject, headers, raw.data))
+            await self._middleware.publish(Envelope(raw.subject, headers, raw.data))
             await raw.ack_sync()
 
     async def _outlast_outages(
@@ -231,7 +235,10 @@ class _Delivery(BaseMiddleware[Any, Any]):
             body=raw.data.decode(errors="replace"),
         )
         identity = f"{route.consumer.durable}:{raw.metadata.sequence.stream}"
-        await self._publish(wrap(letter, source=route.consumer.durable, message_id=identity))
+        await self._middleware.publish(
+            wrap(letter, source=route.consumer.durable, message_id=identity)
+        )
+        self._note_done(raw)
         await raw.term()
         return "dead"
 
@@ -241,6 +248,11 @@ def _add(tasks: set[asyncio.Task[Any]], task: asyncio.Task[Any] | None) -> None:
     assert task is not None
     tasks.add(task)
     task.add_done_callback(tasks.discard)
+
+
+def _forget_oldest(known: dict[Identity, Any]) -> None:
+    if len(known) > KNOWN:
+        del known[next(iter(known))]
 
 
 def _identity(raw: Msg) -> Identity:

@@ -38,6 +38,8 @@ GONE = {"Status": "503"}
 PUBLISH_TIMEOUT_S = 5.0
 RETRY_S = 0.5
 COMPLAINT_S = 10.0
+"""So often at most the same is said of the connection, which is tried every second."""
+REFUSED = "authorization violation"
 STOP_TIMEOUT_S = 1.0
 """How long a handler may go on after a stop; then its message is given back."""
 GIVE_BACK_TIMEOUT_S = 5.0
@@ -66,7 +68,7 @@ class Messaging:
         self._deliveries = DeliveryMiddleware(self._routes, self._publish)
         self._restoring: asyncio.Task[None] | None = None
         self._rooms: list[Callable[[], Awaitable[None]]] = []
-        self._complained_s = -COMPLAINT_S
+        self._complaint = ("", -COMPLAINT_S)
         self.broker = NatsBroker(
             url,
             name=f"reelay-{service}",
@@ -120,14 +122,19 @@ class Messaging:
     async def start(self) -> None:
         """Connect, declare streams and consumers, and begin to consume.
 
-        A broker that does not answer is waited for; raises BrokerRefusedError.
+        A broker that does not answer, or has too much to do, is waited for; raises
+        BrokerRefusedError.
         """
-        try:
-            await self.broker.connect()
-        except nats.errors.Error as error:
-            raise BrokerRefusedError(
-                f"{error} - has the URL of NATS the server's user and password?"
-            ) from error
+        while True:
+            try:
+                await self.broker.connect()
+                break
+            except nats.errors.Error as error:
+                if REFUSED in str(error).lower():
+                    raise BrokerRefusedError(
+                        f"{error} - has the URL of NATS the server's user and password?"
+                    ) from error
+                await asyncio.sleep(RETRY_S)
         await self._declare()
         await self.broker.start()
         for open_room in self._rooms:
@@ -209,11 +216,10 @@ class Messaging:
             await declare_consumer(self.jetstream, route.consumer)
 
     async def _on_error(self, error: Exception) -> None:
-        """Say what is wrong with the connection; not at each of the tries of every second."""
-        now_s = time.monotonic()
-        if now_s - self._complained_s >= COMPLAINT_S:
-            self._complained_s = now_s
-            log.warning("the broker cannot be used", error=repr(error)[:300])
+        (said, at_s), now_s, what = self._complaint, time.monotonic(), repr(error)[:300]
+        if what != said or now_s - at_s >= COMPLAINT_S:
+            self._complaint = (what, now_s)
+            log.warning("the broker cannot be used", error=what)
 
     async def _on_reconnected(self) -> None:
         if self._restoring is None or self._restoring.done():

@@ -4,7 +4,7 @@ from prometheus_client import Counter, Gauge, Histogram
 
 MESSAGES_HANDLED = Counter(
     "reelay_messages_handled",
-    "Messages by durable consumer and what became of them: ok, retried, dead",
+    "Messages by durable consumer and what became of them: ok, retried, dead, again",
     ["consumer", "outcome"],
 )
 MESSAGE_SECONDS = Histogram(

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import structlog
 import uvloop
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from reelay.common.errors import SetupError
 from reelay.common.settings import ServiceSettings
@@ -59,9 +60,13 @@ def _read(name: str, settings_class: type[S]) -> S:
         for each in error.errors():
             field = str(each["loc"][0]) if each["loc"] else ""
             known = settings_class.model_fields.get(field)
+            # What our own validators say may quote the value.
+            what = "cannot be used" if each["type"] == "value_error" else each["msg"]
             purpose = f" ({known.description})" if known and known.description else ""
-            lines.append(f"  {prefix}{field.upper()}: {each['msg']}{purpose}")
+            lines.append(f"  {prefix}{field.upper()}: {what}{purpose}")
         sys.exit("\n".join(lines))
+    except SettingsError as error:  # no JSON where there must be
+        sys.exit(f"{name} cannot start: {error}")
 
 
 @contextlib.asynccontextmanager

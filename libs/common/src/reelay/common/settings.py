@@ -1,9 +1,11 @@
 """Settings that every service has; each reads them from the environment under its own prefix."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings
+
+Level = Literal["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"]
 
 
 class ServiceSettings(BaseSettings):
@@ -16,7 +18,9 @@ class ServiceSettings(BaseSettings):
         description="object store: file:///absolute/path or s3://key:secret@host:port/bucket"
     )
     log_format: Literal["text", "json"] = Field(default="text", description="form of log lines")
-    log_level: str = Field(default="INFO", description="least severe level that is written")
+    log_level: Annotated[Level, BeforeValidator(str.upper)] = Field(
+        default="INFO", description="least severe level that is written"
+    )
     otlp_endpoint: str | None = Field(
         default=None, description="OTLP/HTTP collector for traces; tracing is off without it"
     )

@@ -4,6 +4,7 @@ from hashlib import sha256
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
 
+from reelay.common.errors import SetupError
 from reelay.common.identity import PART_SIZE_BYTES, asset_id
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.storage.port import (
@@ -36,6 +37,7 @@ __all__ = [
     "SignedRequest",
     "StoreFullError",
     "StoreUnavailableError",
+    "UnknownStoreError",
     "WrongDigestError",
     "composite_digest",
     "digest",
@@ -49,8 +51,12 @@ FORMS = (
 )
 
 
+class UnknownStoreError(SetupError, ValueError):
+    """This URL names no object store."""
+
+
 def open_store(url: str) -> ObjectStore:
-    """Return the object store that a URL names; raise ValueError when it names none.
+    """Return the object store that a URL names; raise UnknownStoreError when it names none.
 
     `file:///absolute/path`, or `s3://key:secret@host:port/bucket` with the optional parameters
     `tls=1`, `region=name`, and `public=https://host:port`, the address under which those who follow
@@ -78,7 +84,7 @@ def open_store(url: str) -> ObjectStore:
             )
     # A secret that is not percent-encoded and holds a slash would begin the path.
     shown = f"{parts.scheme}://…{parts.path.rpartition('@')[2]}"
-    raise ValueError(f"{shown} is no object store; it must look like {FORMS}")
+    raise UnknownStoreError(f"{shown} is no object store; it must look like {FORMS}")
 
 
 async def digest(store: ObjectStore, key: str) -> tuple[int, str]:

@@ -3,13 +3,15 @@
 from collections import deque
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 
 from reelay.content_api.domain.names import ContentName
 from reelay.content_api.domain.promises import segment_number
 
 RECENT_S = 5.0
 """So long may a look at the store have taken, during which there were news."""
-MOST_RECENT = 4096
+MOST_RECENT = 256
+"""Of one package."""
 
 
 @dataclass(frozen=True)
@@ -42,15 +44,21 @@ class RecentNews:
     Times are one monotonic clock's, in seconds.
     """
 
-    _news: deque[tuple[float, News]] = field(default_factory=lambda: deque(maxlen=MOST_RECENT))
+    _news: dict[str, deque[tuple[float, News]]] = field(default_factory=dict)
+    """By package, those told of last at the end."""
 
     def note(self, news: News, now_s: float) -> None:
         """Keep what was just told."""
-        self._news.append((now_s, news))
+        mine = self._news.pop(news.package_id, deque(maxlen=MOST_RECENT))
+        mine.append((now_s, news))
+        self._news[news.package_id] = mine
+        for package_id in list(islice(self._news, 2)):  # two, so that they become fewer
+            if now_s - self._news[package_id][-1][0] > RECENT_S:
+                del self._news[package_id]
 
     def concern(self, name: ContentName, rendition: str | None, now_s: float) -> bool:
         """Tell whether an object may exist since a moment ago; see News."""
-        for heard_s, news in reversed(self._news):
+        for heard_s, news in reversed(self._news.get(name.package_id, ())):
             if now_s - heard_s > RECENT_S:
                 return False
             if news.concerns(name, rendition):

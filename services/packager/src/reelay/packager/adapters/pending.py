@@ -1,13 +1,12 @@
 """What is decided about: packages that are being made, and what is under way for them.
 
-However many packages there are, a decision reads the rows of those few that it may choose.
+However many packages there are, a decision gets the rows of those few that it may choose. To find
+them PostgreSQL looks at all that wait, for about 2 µs each.
 """
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
-from uuid import UUID
 
 import sqlalchemy as sa
 from sqlmodel import col
@@ -17,7 +16,7 @@ from reelay.common.commands import Lane
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.repository import PLANNED
 from reelay.packager.adapters.tables import PackageRow, TaskRow
-from reelay.packager.domain.chunks import is_made
+from reelay.packager.domain.opening_turns import Unopened
 from reelay.packager.domain.plan import Plan
 
 
@@ -33,15 +32,6 @@ class Pending:
     stored: Mapping[str, int]
     """The stored segments of each rendition as bit sets."""
     plan: Plan
-
-
-@dataclass(frozen=True)
-class Unopened:
-    """A package that nobody can watch yet, and that no opening is under way for."""
-
-    package_id: str
-    owner_id: str
-    created_at: datetime
 
 
 async def packages(session: AsyncSession, package_ids: Iterable[str]) -> dict[str, Pending]:
@@ -60,10 +50,9 @@ async def packages(session: AsyncSession, package_ids: Iterable[str]) -> dict[st
     rows = (await session.execute(statement)).all()
     plans = await _plans(session, {row[0] for row in rows})
     return {
-        package_id: Pending(
-            package_id, owner_id, key, again, repository.as_bits(stored), plans[package_id]
-        )
+        package_id: Pending(package_id, owner_id, key, again, repository.as_bits(stored), plan)
         for package_id, owner_id, key, again, stored in rows
+        if (plan := plans.get(package_id)) is not None  # else it was just removed
     }
 
 
@@ -75,21 +64,6 @@ async def _plans(session: AsyncSession, package_ids: set[str]) -> dict[str, Plan
         rows = await session.execute(statement.where(col(PackageRow.package_id).in_(new)))
         plans |= {name: repository.remember_plan(name, document) for name, document in rows}
     return plans
-
-
-async def names(session: AsyncSession) -> set[str]:
-    """Return the names of all packages that are being made."""
-    statement = sa.select(col(PackageRow.package_id)).where(col(PackageRow.state) == PLANNED)
-    return set((await session.execute(statement)).scalars())
-
-
-async def whole(session: AsyncSession) -> list[str]:
-    """Return packages of which everything is stored, and that are not completed yet."""
-    statement = sa.select(col(PackageRow.package_id)).where(
-        col(PackageRow.state) == PLANNED,
-        col(PackageRow.segments_stored) == col(PackageRow.segments_total),
-    )
-    return list((await session.execute(statement)).scalars())
 
 
 async def under_way(session: AsyncSession) -> Counter[tuple[str, bool]]:
@@ -149,22 +123,3 @@ def _opens() -> sa.ColumnElement[bool]:
         )
         .exists()
     )
-
-
-async def drop_spent_tasks(session: AsyncSession) -> None:
-    """Forget tasks dispatched while their package ended or others stored their segments.
-
-    Nobody else would: what is stored of them already is not noted once more.
-    """
-    tasks = await repository.tasks(session)  # before packages: what comes later is not missed
-    made = await packages(session, {task.package_id for task in tasks})
-    await repository.drop_tasks(session, _spent(tasks, made))
-
-
-def _spent(tasks: Iterable[TaskRow], made: Mapping[str, Pending]) -> set[UUID]:
-    return {
-        task.task_id
-        for task in tasks
-        if (package := made.get(task.package_id)) is None
-        or is_made(package.plan, package.stored, repository.chunk_of(task))
-    }

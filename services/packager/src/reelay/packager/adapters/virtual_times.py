@@ -1,19 +1,18 @@
 """Whose ladder is next, for all replicas: virtual times in PostgreSQL.
 
-They are changed under the dispatch lock; a package's turn is also forgotten without it, when the
-package ends, and never comes back then.
+They are changed under the dispatch lock. A package's turn is forgotten without it when the package
+ends, and does not come back then.
 """
 
 from collections.abc import Mapping
 from operator import itemgetter
 
 import sqlalchemy as sa
-from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.dialects.postgresql import array, insert
 from sqlmodel import col
 from sqlmodel.ext.asyncio.session import AsyncSession
 
-from reelay.packager.adapters.repository import PLANNED
-from reelay.packager.adapters.tables import PackageRow, PackageTurn, TaskRow, TurnRow
+from reelay.packager.adapters.tables import PackageTurn, TurnRow
 from reelay.packager.domain.fairness import Contender
 
 OWNER, ROUND = "owner", "round"
@@ -37,7 +36,7 @@ async def first(session: AsyncSession, count: int) -> list[Contender]:
         .outerjoin(TurnRow, _of_owner)
         .where(_waits)
         .group_by(owner_id, time)
-        .order_by(time, sa.func.min(turn), sa.func.min(since))
+        .order_by(time, sa.func.min(array([turn, sa.extract("epoch", since)])), owner_id)
         .limit(count)
         .subquery()
     )
@@ -129,10 +128,7 @@ async def _set(session: AsyncSession, kind: str, times: Mapping[str, float]) -> 
 
 
 async def note_packages(session: AsyncSession, turns: Mapping[str, tuple[float, bool]]) -> None:
-    """Note virtual times of packages, and whether they wait; one that has ended has no turn.
-
-    Row by row in the order of their names, as those do who end several packages.
-    """
+    """Note virtual times of packages, and whether they wait; one that has ended has no turn."""
     rows = [{"name": name, "time": time, "is_waiting": w} for name, (time, w) in turns.items()]
     if rows:
         statement = (
@@ -144,30 +140,11 @@ async def note_packages(session: AsyncSession, turns: Mapping[str, tuple[float, 
         await connection.execute(statement, sorted(rows, key=itemgetter("name")))
 
 
-async def mend(session: AsyncSession) -> None:
-    """Let every package that is being made have a turn, and wait if nothing is under way for it.
-
-    Nothing should have kept it from that but an older version; whatever did, it is not forgotten.
-    Only the first statement may wait for others, and nothing is held then: see decision 3.
-    """
-    made = col(PackageRow.state) == PLANNED
-    missing = sa.select(
-        col(PackageRow.package_id), col(PackageRow.owner_id), sa.literal(0.0),
-        col(PackageRow.created_at), sa.true(),
-    ).where(made, col(PackageRow.package_id).not_in(sa.select(_name)))  # fmt: skip
-    columns = ["package_id", "owner_id", "virtual_time", "since", "waits"]
-    await session.execute(
-        insert(PackageTurn).from_select(columns, missing).on_conflict_do_nothing()
-    )
-    kept = sa.select(col(PackageRow.package_id)).where(made)
-    ended = sa.select(_name).where(_name.not_in(kept)).with_for_update(skip_locked=True)
-    await session.execute(sa.delete(PackageTurn).where(_name.in_(ended)))
-    tasks = sa.select(col(TaskRow.task_id)).where(col(TaskRow.package_id) == _name)
-    idle = sa.select(_name).where(~_waits, ~tasks.exists()).with_for_update(skip_locked=True)
-    await session.execute(sa.update(PackageTurn).where(_name.in_(idle)).values(waits=True))
-
-
 async def forget(session: AsyncSession, package_id: str) -> None:
-    """Forget the turn of a package that has ended."""
-    mine = col(PackageTurn.package_id) == package_id
-    await session.execute(sa.delete(PackageTurn).where(mine))
+    """Forget the turn of a package that has ended, unless a decision just has it.
+
+    That one is forgotten soon (`mending.turns`): who ends several packages waits for no decision,
+    which may wait for them.
+    """
+    free = sa.select(_name).where(_name == package_id).with_for_update(skip_locked=True)
+    await session.execute(sa.delete(PackageTurn).where(_name.in_(free)))

@@ -49,10 +49,11 @@ class Demanding:
 
     async def end(self, ended: TranscodeFailed | PackageRemoved) -> None:
         """Find out that a package has no work any more; the fact alone may be of an earlier try."""
-        if ended.package_id in self._dispatcher.under_way:
-            with contextlib.suppress(OutageError):  # the upkeep finds it out as well
-                async with self._outbox.transaction() as tx:
-                    await self._dispatcher.look(tx)
+        if ended.package_id is None or ended.package_id not in self._dispatcher.under_way:
+            return
+        with contextlib.suppress(OutageError):  # the upkeep finds it out as well
+            async with self._outbox.transaction() as tx:
+                await self._dispatcher.look_at(tx, ended.package_id)
 
     async def run(self) -> None:
         """Dispatch what was demanded, for ever; again soon where that failed."""

@@ -10,7 +10,7 @@ import time
 from reelay.common import metrics
 from reelay.common.commands import Lane
 from reelay.common.outbox import Transaction
-from reelay.packager.adapters import pending, repository, virtual_times
+from reelay.packager.adapters import mending, pending, repository, virtual_times
 from reelay.packager.adapters.pending import Pending
 from reelay.packager.adapters.tables import PackageRow, TaskRow
 from reelay.packager.domain.chunks import Chunk, ahead_chunk, chunk_cost, ondemand_chunk
@@ -67,10 +67,15 @@ class Dispatcher:
         self._encoders = self._census.count()
 
     async def look(self, tx: Transaction) -> None:
-        """See which packages have work to do."""
-        before = set(self.under_way)
-        names = await pending.names(tx.session)
-        self.under_way = names | self.under_way - before  # some may just have come
+        """See which packages have work to do; none gets any meanwhile, as that takes the lock."""
+        await repository.take_dispatch_lock(tx.session)
+        self.under_way = await mending.names(tx.session)
+
+    async def look_at(self, tx: Transaction, package_id: str) -> None:
+        """See whether a package has work to do."""
+        await repository.take_dispatch_lock(tx.session)
+        if not await pending.packages(tx.session, [package_id]):
+            self.under_way.discard(package_id)
 
     async def dispatch(self, tx: Transaction) -> None:
         """Announce openings, what viewers wait for, and the ladder, each up to its window."""

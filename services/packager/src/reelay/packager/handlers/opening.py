@@ -1,17 +1,12 @@
 """Opening chunks: at once while there is room, owner by owner when there is not."""
 
 import time
-from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from heapq import heapify, heappop, heapreplace
-from itertools import islice
-from operator import attrgetter
 
 from reelay.packager.adapters import pending
-from reelay.packager.adapters.pending import Unopened
 from reelay.packager.domain.chunks import Chunk, opening_chunk
 from reelay.packager.domain.demand import Wanted
+from reelay.packager.domain.opening_turns import OpeningQueue
 from reelay.packager.domain.window import opening_window
 from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.work import OPENING_SOON_S, URGENT, Work
@@ -51,13 +46,19 @@ class Openings:
         free = opening_window(self._census.count()) - work.openings()
         if free <= 0:
             return
-        queue = self._in_turn(await pending.unopened(work.tx.session, free))
-        while free > 0 and (next_ones := list(islice(queue, free))):
-            await work.load(package_id for package_id in next_ones)
-            for package_id in next_ones:
-                if package_id in work.packages and (chunk := _chunk(work, package_id)) is not None:
-                    await self._announce(work, package_id, chunk)
-                    free -= 1
+        # What is demanded may contain what a package opens with: it is passed over.
+        most = free + work.beginnings_demanded()
+        queue = OpeningQueue(await pending.unopened(work.tx.session, most), self._turns)
+        await work.load(queue.first(free))
+        while free > 0 and queue:
+            package_id = queue.next.package_id
+            await work.load([package_id])
+            if package_id in work.packages and (chunk := _chunk(work, package_id)) is not None:
+                await self._announce(work, package_id, chunk)
+                queue.opened(time.monotonic())
+                free -= 1
+            else:
+                queue.skip()
 
     def contains(self, wanted: Wanted) -> bool:
         """Tell whether a demanded segment comes with an opening that was just begun here."""
@@ -68,24 +69,6 @@ class Openings:
             and wanted.rendition_path in opening.rendition_paths
             and wanted.number <= opening.last
         )
-
-    def _in_turn(self, waiting: Iterable[Unopened]) -> Iterator[str]:
-        """Yield packages in the order in which they are opened."""
-        theirs: dict[str, deque[Unopened]] = defaultdict(deque)
-        for package in sorted(waiting, key=attrgetter("created_at")):
-            theirs[package.owner_id].append(package)
-        turns = [
-            (self._turns.get(owner, 0.0), mine[0].created_at, owner)
-            for owner, mine in theirs.items()
-        ]
-        heapify(turns)
-        while turns:
-            owner = turns[0][-1]
-            yield theirs[owner].popleft().package_id
-            if mine := theirs[owner]:
-                heapreplace(turns, (time.monotonic(), mine[0].created_at, owner))
-            else:
-                heappop(turns)
 
     async def _announce(self, work: Work, package_id: str, chunk: Chunk) -> None:
         await work.announce(package_id, chunk)

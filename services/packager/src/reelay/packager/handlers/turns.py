@@ -1,5 +1,7 @@
 """Whose ladder is next, from the virtual times that all replicas share."""
 
+from typing import Self
+
 from reelay.packager.adapters import virtual_times
 from reelay.packager.domain.fairness import TurnQueue
 from reelay.packager.handlers.work import Work
@@ -20,7 +22,7 @@ class LadderTurns:
         """Virtual time of each package, and whether it still waits."""
 
     @classmethod
-    async def of(cls, work: Work, most: int) -> "LadderTurns":
+    async def of(cls, work: Work, most: int) -> Self:
         """Return the next turns of all packages in work; who has one is loaded."""
         count = min(most, AT_ONCE)
         contenders = await virtual_times.first(work.tx.session, count)

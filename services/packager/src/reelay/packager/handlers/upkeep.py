@@ -19,7 +19,7 @@ from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.streams import Consumer, fact_consumer, work_consumer
-from reelay.packager.adapters import pending, repository, virtual_times
+from reelay.packager.adapters import mending, pending, repository
 from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.handlers.bookkeeping import Bookkeeping
 from reelay.packager.handlers.dispatching import Dispatcher
@@ -68,17 +68,17 @@ class Upkeep:
     async def tick(self) -> None:
         """Complete what is whole, drop what is spent, dispatch what there is room for."""
         async with self._outbox.transaction() as tx:
-            await self._dispatcher.look(tx)
-            whole = await pending.whole(tx.session)
-            await pending.drop_spent_tasks(tx.session)
-        async with self._outbox.transaction() as tx:  # by itself: it may wait for who ends packages
-            await virtual_times.mend(tx.session)
-        if not self._dispatcher.under_way:
-            self._dispatcher.note_encoders()
-            self._dispatcher.has_room = False
-            return
+            whole = await mending.whole(tx.session)
+            await mending.drop_spent_tasks(tx.session)
         async with self._outbox.transaction() as tx:
-            await self._dispatcher.dispatch(tx)
+            await mending.turns(tx.session)
+        async with self._outbox.transaction() as tx:
+            await self._dispatcher.look(tx)
+            if self._dispatcher.under_way:
+                await self._dispatcher.dispatch(tx)
+            else:
+                self._dispatcher.note_encoders()
+                self._dispatcher.has_room = False
         for package_id in whole:
             await self._books.complete(package_id)
 

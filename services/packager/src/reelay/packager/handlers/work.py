@@ -83,6 +83,10 @@ class Work:
         """Return how many chunks of the opening lane begin a package; others run ahead."""
         return self._counts[Lane.OPENING, True]
 
+    def beginnings_demanded(self) -> int:
+        """Return how many demanded chunks begin a package, which an opening would do as well."""
+        return self._counts[Lane.ONDEMAND, True]
+
     def aheads(self) -> int:
         """Return how many chunks run ahead of viewers."""
         return self._counts[Lane.OPENING, False]

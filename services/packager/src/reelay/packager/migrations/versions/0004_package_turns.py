@@ -9,6 +9,9 @@ down_revision = "0003"
 
 def upgrade() -> None:
     """Create the table, let all packages that are being made wait in it, and index the unopened."""
+    # Replicas of the version before are at work: what they have is waited for, before anything
+    # they might wait for is held.
+    op.execute("LOCK TABLE packages, turns IN SHARE ROW EXCLUSIVE MODE")
     op.create_table(
         "package_turns",
         sa.Column("package_id", sa.Text, primary_key=True),
