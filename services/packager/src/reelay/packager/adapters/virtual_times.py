@@ -20,7 +20,9 @@ OWNER, ROUND = "owner", "round"
 _table = PackageTurn.metadata.tables["package_turns"]
 _name = col(PackageTurn.package_id)
 _waits = col(PackageTurn.waits)
-_of_owner = sa.and_(col(TurnRow.kind) == OWNER, col(TurnRow.name) == col(PackageTurn.owner_id))
+_owner = col(PackageTurn.owner_id)
+_turn = col(PackageTurn.virtual_time)
+_since = col(PackageTurn.since)
 
 
 async def first(session: AsyncSession, count: int) -> list[Contender]:
@@ -28,22 +30,11 @@ async def first(session: AsyncSession, count: int) -> list[Contender]:
 
     Those are of the `count` owners that are next, and as many of each one's.
     """
-    time = sa.func.coalesce(col(TurnRow.virtual_time), 0.0)
-    turn, since = col(PackageTurn.virtual_time), col(PackageTurn.since)
-    owner_id = col(PackageTurn.owner_id)
-    owners = (
-        sa.select(owner_id.label("owner_id"), time.label("virtual_time"))
-        .outerjoin(TurnRow, _of_owner)
-        .where(_waits)
-        .group_by(owner_id, time)
-        .order_by(time, sa.func.min(array([turn, sa.extract("epoch", since)])), owner_id)
-        .limit(count)
-        .subquery()
-    )
+    owners = _next_owners(count)
     theirs = (
-        sa.select(col(PackageTurn.package_id), sa.extract("epoch", since).label("since"), turn)
-        .where(_waits, owner_id == owners.c.owner_id)
-        .order_by(turn, since, col(PackageTurn.package_id))
+        sa.select(_name, sa.extract("epoch", _since).label("since"), _turn)
+        .where(_waits, _owner == owners.c.owner_id)
+        .order_by(_turn, _since, _name)
         .limit(count)
         .lateral()
     )
@@ -53,6 +44,21 @@ async def first(session: AsyncSession, count: int) -> list[Contender]:
     ).join(theirs, sa.true())  # fmt: skip
     rows = (await session.execute(statement)).all()
     return [Contender(name, owner, float(at), mine, his) for name, owner, at, mine, his in rows]
+
+
+def _next_owners(count: int) -> sa.Subquery:
+    """Select the owners whose turns are next; of equals, whose next package is older."""
+    time = sa.func.coalesce(col(TurnRow.virtual_time), 0.0)
+    next_package = sa.func.min(array([_turn, sa.extract("epoch", _since)]))
+    return (
+        sa.select(_owner.label("owner_id"), time.label("virtual_time"))
+        .outerjoin(TurnRow, sa.and_(col(TurnRow.kind) == OWNER, col(TurnRow.name) == _owner))
+        .where(_waits)
+        .group_by(_owner, time)
+        .order_by(time, next_package, _owner)
+        .limit(count)
+        .subquery()
+    )
 
 
 async def present_round(session: AsyncSession) -> float:
@@ -78,14 +84,13 @@ async def owner_time(session: AsyncSession, owner_id: str) -> float | None:
 
 async def least_waiting(session: AsyncSession, owner_id: str, besides: str) -> float | None:
     """Return the least virtual time of an owner's other packages that wait; None without any."""
-    others = (_waits, col(PackageTurn.owner_id) == owner_id, col(PackageTurn.package_id) != besides)
-    least = sa.select(sa.func.min(col(PackageTurn.virtual_time))).where(*others)
+    least = sa.select(sa.func.min(_turn)).where(_waits, _owner == owner_id, _name != besides)
     return (await session.execute(least)).scalar()
 
 
 async def is_alone(session: AsyncSession) -> bool:
     """Tell whether no more than one package is being made."""
-    two = sa.select(col(PackageTurn.package_id)).limit(2)
+    two = sa.select(_name).limit(2)
     return len((await session.execute(two)).all()) < 2
 
 
