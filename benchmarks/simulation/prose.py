@@ -114,43 +114,52 @@ def reading(cells: Cells) -> list[str]:
 
 def found(cells: Cells, times: ServiceTimes) -> list[str]:
     """Return what the simulation found."""
-    slow = [f"{height}p" for height, source in times.sources.items() if source.lowest_rate > 1]
+    by_size = [("with " + _encoders(n), [c for m, _, c in cells if m == n])
+               for n in sorted({n for n, _, _ in cells})]  # fmt: skip
+    return bullets(
+        _fairness(cells),
+        _seeks(cells, times),
+        "The picture stops for " + "; ".join(
+            f"{span((c['reelay']['stalls'] / max(1, c['reelay']['seeks']) for c in some), percent)}"
+            f" of the viewers {name}" for name, some in by_size) + ".",
+        "The dispatch lock is held in its busiest hour for " + "; ".join(
+            f"{span((c['reelay']['lock_share'] for c in some), percent)} of the time {name}"
+            for name, some in by_size) + ".",
+        "Each encoder is killed once a day on the average. What it was at is delivered again and "
+        "made anew, for as long as it takes; the percentiles contain these delays.",
+    )  # fmt: skip
+
+
+def _fairness(cells: Cells) -> str:
     fair = {
         policy: span((c[policy]["fairness"] for _, _, c in cells), index)
         for policy in ("reelay", "whole files")
     }
     work = of("reelay", "first_work", "p50"), of("whole files", "first_work", "p95")
-    lines = [
+    return (
         f"Turns by owner hold: where owners compete, Jain's index is {fair['reelay']}, against "
         f"{fair['whole files']} for files in order of arrival. An owner with one video has the "
         "first of its ladder chunks at work after "
         f"{span(work[0](c) for _, _, c in cells)} at the median; behind whole files the 95th "
-        f"percentile is {span(work[1](c) for _, _, c in cells)}.",
+        f"percentile is {span(work[1](c) for _, _, c in cells)}."
+    )
+
+
+def _seeks(cells: Cells, times: ServiceTimes) -> str:
+    slow = [f"{height}p" for height, source in times.sources.items() if source.lowest_rate > 1]
+    said = (
         "A seek to where nothing is takes "
         f"{span(of('reelay', 'seek', 'p50')(c) for _, _, c in cells)} at the median and "
         f"{span(of('reelay', 'seek', 'p95')(c) for _, _, c in cells)} at the 95th percentile, most "
         "of it decoding from the source's keyframe before and encoding 4 s."
-        + (
-            f" The lowest rung of {' and '.join(slow)} sources is made more slowly than it plays, "
-            "and one encoder makes what runs ahead of a viewer: there only faster encoders keep "
-            "the picture from stopping."
-            if slow
-            else ""
-        ),
-    ]
-    by_size = [("with " + _encoders(n), [c for m, _, c in cells if m == n])
-               for n in sorted({n for n, _, _ in cells})]  # fmt: skip
-    lines.append("The picture stops for " + "; ".join(
-        f"{span((c['reelay']['stalls'] / max(1, c['reelay']['seeks']) for c in some), percent)} "
-        f"of the viewers {name}" for name, some in by_size) + ".")  # fmt: skip
-    lines.append("The dispatch lock is held in its busiest hour for " + "; ".join(
-        f"{span((c['reelay']['lock_share'] for c in some), percent)} of the time {name}"
-        for name, some in by_size) + ".")  # fmt: skip
-    lines.append(
-        "Each encoder is killed once a day on the average. What it was at is delivered again and "
-        "made anew, for as long as it takes; the percentiles contain these delays."
     )
-    return bullets(*lines)
+    if not slow:
+        return said
+    return said + (
+        f" The lowest rung of {' and '.join(slow)} sources is made more slowly than it plays, "
+        "and one encoder makes what runs ahead of a viewer: there only faster encoders keep "
+        "the picture from stopping."
+    )
 
 
 def bullets(*lines: str) -> list[str]:

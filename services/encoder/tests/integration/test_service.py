@@ -1,6 +1,7 @@
 """The encoder as a process, beside a real NATS server."""
 
 import asyncio
+import os
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,7 +13,7 @@ from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage import open_store
 from reelay.common.streams import declare_streams, work_consumer
 
-from .processes import running_as, state, until_gone, until_state
+from .processes import pids_with, running_as, state, until_gone, until_state
 from .service import facts, hear_first
 
 pytestmark = pytest.mark.integration
@@ -75,7 +76,7 @@ async def test_hopeless_chunk_is_announced_as_failed(make_task, encoder, messagi
 
 @pytest.fixture
 async def paused(media, make_task, encoder, messaging, tmp_path) -> AsyncIterator[int]:
-    """The process of a ladder chunk that stands still for an opening chunk; both are long."""
+    """The process of a ladder chunk that stands still for an opening chunk; both take seconds."""
     await messaging.broker.connect()
     await hear_first(messaging, EncoderAlive)
     store = open_store(f"file://{tmp_path}/objects")
@@ -106,11 +107,16 @@ async def test_killing_while_paused_leaves_no_process(paused, encoder, tmp_path)
     await until_state(paused, "XZ")
 
 
-async def test_paused_chunk_is_kept_beyond_the_time_of_a_silent_one(paused, messaging):
+async def test_paused_chunk_is_kept_beyond_the_time_of_a_silent_one(paused, messaging, tmp_path):
     consumer = work_consumer("software", Lane.LADDER)
-    for _ in range(14):
-        await asyncio.sleep(consumer.ack_wait_s / 10)
-        assert state(paused) == "T"
+    (opening,) = [pid for pid in pids_with(f"{tmp_path}/objects/sources") if pid != paused]
+    os.killpg(opening, signal.SIGSTOP)  # its end would let the other go on
+    try:
+        for _ in range(14):
+            await asyncio.sleep(consumer.ack_wait_s / 10)
+            assert state(paused) == "T"
+    finally:
+        os.killpg(opening, signal.SIGCONT)
     known = await messaging.jetstream.consumer_info("WORK", consumer.durable)
     assert known.num_ack_pending == 1
     assert known.num_redelivered == 0
