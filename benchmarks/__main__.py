@@ -1,8 +1,8 @@
 """Runs the benchmarks and writes a report: `python -m benchmarks [NAME…] [--quick] [--resume]`.
 
-The rows of a benchmark that is not run again stay in the report, with their time. Those of `SLOW`
-take hours: each of their runs is kept, and `--resume` makes only those that are missing. Exit
-status 1 says that a target was missed.
+The rows of a benchmark that is not run again stay in the report, with their time and commit; those
+with `--quick` have a report of their own. Those of `SLOW` take hours: each of their runs is kept,
+and `--resume` makes only those that are missing. Exit status 1 says that a target was missed.
 """
 
 import argparse
@@ -25,9 +25,10 @@ from benchmarks import (
 )
 from benchmarks.machine import HEADER, Figure, describe
 from benchmarks.runs import FOLDER as RUNS
-from benchmarks.runs import Runs
+from benchmarks.runs import Runs, measured_commit
 
-REPORT = Path(__file__).parent / "report" / "report.md"
+REPORT = Path(__file__).parent / "report"
+QUICK = REPORT / "quick"
 
 LENGTHS_S = (10, 120, 1200)
 
@@ -40,7 +41,7 @@ FAST: dict[str, Callable[[bool], Iterable[Figure]]] = {
     "first-segment-2h": lambda quick: first_segment.measure(7200, runs=3 if quick else 10),
     "second-upload": lambda quick: second_upload.measure(3 if quick else 10),
     "seek": lambda quick: seek.measure(3 if quick else 10),
-    "seek-busy": lambda quick: seek.measure(3 if quick else 10, busy=True),
+    "seek-busy": lambda quick: seek.measure_busy(3 if quick else 10),
     "backlog": lambda quick: backlog.measure(3 if quick else 10),
     "storage-memory": lambda quick: storage_memory.measure(2**30 if quick else 5 * 2**30),
     "delivery": delivery.measure,
@@ -67,7 +68,7 @@ def main() -> None:
     options = parser.parse_args()
     if unknown := set(options.names) - set(NAMES):
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
-    REPORT.parent.mkdir(parents=True, exist_ok=True)
+    QUICK.mkdir(parents=True, exist_ok=True)
     print(HEADER)
     held = [measure(name, options.quick, options.resume) for name in options.names or NAMES]
     sys.exit(not all(held))
@@ -76,11 +77,13 @@ def main() -> None:
 def measure(name: str, quick: bool, resume: bool) -> bool:
     """Print one benchmark's rows and write them to the report; return whether targets held."""
     began = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
-    text = f"## {name}{' --quick' if quick else ''}\n\n{began}, {describe()}\n\n{HEADER}\n"
+    report = QUICK if quick else REPORT
+    where = f"{describe()}, commit {measured_commit()}"
+    text = f"## {name}{' --quick' if quick else ''}\n\n{began}, {where}\n\n{HEADER}\n"
     held = True
     runs = None
     if name in SLOW:
-        folder = REPORT.parent if quick else RUNS
+        folder = QUICK if quick else RUNS
         runs = Runs(folder / f"{name}.jsonl", 1 if quick else 10, resume=resume)
         figures = SLOW[name](quick, runs)
     else:
@@ -90,16 +93,16 @@ def measure(name: str, quick: bool, resume: bool) -> bool:
         held &= figure.holds is not False
         text += figure.row() + "\n"
         made = f"\n{runs.describe()}" if runs else ""
-        (REPORT.parent / f"{name}.md").write_text(text + made)
-    write_report()
+        (report / f"{name}.md").write_text(text + made)
+    write_report(report)
     return held
 
 
-def write_report() -> None:
+def write_report(folder: Path) -> None:
     """Join what the benchmarks have written into one report."""
-    parts = [REPORT.parent / f"{name}.md" for name in NAMES]
+    parts = [folder / f"{name}.md" for name in NAMES]
     texts = [part.read_text() for part in parts if part.exists()]
-    REPORT.write_text("\n".join(["# Benchmarks\n", *texts]))
+    (folder / "report.md").write_text("\n".join(["# Benchmarks\n", *texts]))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import UUID
 
@@ -28,7 +28,9 @@ from reelay.common.commands import (
 )
 from reelay.common.source_input import SourceInput
 from reelay.common.testing.media import ffmpeg_binary
+from reelay.encoder.adapters.ffmpeg import NICE
 from reelay.encoder.domain.command import Machine, ffmpeg_arguments
+from reelay.encoder.domain.precedence import Rank
 
 QUEUED = 3
 WARM_S = 1.0
@@ -38,6 +40,9 @@ QUIET = 0.15
 QUIET_WITHIN_S = 5.0
 TRIES = 2
 ALONE = "alone"
+STOPPED = "ladder stopped"
+LOWER = NICE[Rank.LADDER] - NICE[Rank.OPENING]
+RATIO = 1.25
 RUNGS = {
     "360p": (640, 360, 800_000, "3.0"),
     "480p": (854, 480, 1_400_000, "3.0"),
@@ -125,15 +130,15 @@ class _FFmpeg:
 
 
 def _nice(pid: int) -> None:
-    os.setpriority(os.PRIO_PROCESS, pid, 15)
+    os.setpriority(os.PRIO_PROCESS, pid, LOWER)
     for thread in Path(f"/proc/{pid}/task").iterdir():
-        os.setpriority(os.PRIO_PROCESS, int(thread.name), 15)
+        os.setpriority(os.PRIO_PROCESS, int(thread.name), LOWER)
 
 
 def _nice_autogroup(pid: int) -> None:
     """Also lower the group that the kernel made of its session (sched(7), autogroups)."""
     _nice(pid)
-    Path(f"/proc/{pid}/autogroup").write_text("15")
+    Path(f"/proc/{pid}/autogroup").write_text(str(LOWER))
 
 
 def _idle(pid: int) -> None:
@@ -151,10 +156,10 @@ def _leave(pid: int) -> None:
 
 WAYS: dict[str, Callable[[int], None]] = {
     "beside a ladder chunk": _leave,
-    "ladder at nice 15": _nice,
-    "ladder at nice 15, its autogroup too": _nice_autogroup,
+    f"ladder at nice {LOWER}": _nice,
+    f"ladder at nice {LOWER}, its autogroup too": _nice_autogroup,
     "ladder under SCHED_IDLE": _idle,
-    "ladder stopped": _stop,
+    STOPPED: _stop,
 }
 
 
@@ -249,8 +254,15 @@ def measure(runs: int = 10) -> list[Figure]:
             Figure(f"{_what(count)}; {name}", "s", [sample.opening_s for sample in samples])
             for (count, name), samples in found.items()
         ),
+        *(_ratio(count, found[count, STOPPED], found[count, ALONE]) for count in (1, QUEUED)),
         Figure("processors that others used meanwhile", "cores", foreign),
     ]
+
+
+def _ratio(count: int, beside: Sequence[_Sample], alone: Sequence[_Sample]) -> Figure:
+    ratios = [a.opening_s / b.opening_s for a, b in zip(beside, alone, strict=True)]
+    figure = Figure(f"{_what(count)}; {STOPPED} ÷ {ALONE}", "", ratios, f"≤ {RATIO}")
+    return replace(figure, holds=figure.median <= RATIO)
 
 
 def _what(count: int) -> str:

@@ -20,17 +20,22 @@ MEASURED = (":(glob)libs/*/src/**", ":(glob)services/*/src/**", "requirements.lo
 
 
 class Runs:
-    """The runs of one benchmark; begun anew, or gone on with where an earlier go ended."""
+    """The runs of one benchmark; begun anew, or gone on with where an earlier go ended.
+
+    Those begun anew are kept beside the earlier ones until there are as many as wanted.
+    """
 
     def __init__(self, path: Path, wanted: int, *, resume: bool = False) -> None:
         self._path = path
+        self._anew = path.with_suffix(".new.jsonl")
         self._wanted = wanted
         self._commit = measured_commit()
         self._kept: list[dict[str, Any]] = []
-        if resume and path.exists():
-            self._kept = [json.loads(line) for line in path.read_text().splitlines()]
+        self._file = self._anew if self._anew.exists() or not resume else path
+        if resume and self._file.exists():
+            self._kept = [json.loads(line) for line in self._file.read_text().splitlines()]
         else:
-            path.unlink(missing_ok=True)
+            self._file.unlink(missing_ok=True)
 
     @property
     def made(self) -> int:
@@ -48,8 +53,10 @@ class Runs:
                "commit": self._commit}  # fmt: skip
         self._kept.append(run | {name: round(value, 4) for name, value in measured.items()})
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a") as file:
+        with self._file.open("a") as file:
             file.write(json.dumps(self._kept[-1]) + "\n")
+        if self._file == self._anew and not self.missing:
+            self._file = self._anew.replace(self._path)
 
     def column(self, name: str) -> Sequence[float]:
         """Return what all runs measured under `name`."""

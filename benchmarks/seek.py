@@ -1,9 +1,11 @@
-"""GET of a segment of the lowest rung at a random position that nobody encoded → received."""
+"""GET of a segment of the lowest rung, and its sound, at a random position that nobody encoded."""
 
 import random
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import replace
-from typing import Any
+from typing import Any, Self
 
 import httpx
 
@@ -11,44 +13,34 @@ from benchmarks.first_segment import wait_until_idle
 from benchmarks.machine import Figure
 from benchmarks.plain import segment_s
 from benchmarks.sources import everyday_film, film, unlike_others
-from benchmarks.system import running, upload, wait_for_state
+from benchmarks.system import System, running, upload, wait_for_state
 
 P50_S, BUSY_P50_S, RATIO = 2.0, 3.0, 1.3
 FILM_S = 1200
 STEADY_FRAMES = 100
 RAMP_SEGMENTS, RAMP_FRAMES = 3, 100
 """The first three segments are together as long as one of all others."""
+FIRST, LAST = 30, FILM_S // 4
+"""Positions: after what an opening makes."""
+OTHERS = 3
 
 
-def measure(runs: int = 10, *, busy: bool = False) -> list[Figure]:
-    """Measure `runs` positions; `busy` while all cores encode other films."""
-    ours: list[float] = []
-    places: list[int] = []
+def measure(runs: int = 10) -> list[Figure]:
+    """Measure `runs` positions, each in a film just uploaded, beside FFmpeg and Shaka Packager."""
+    ours, theirs = [], []
     source = everyday_film(FILM_S)
-    with running() as system, system.client() as client:
-        others = [upload(client, film(60), f"other {n}", unlike_others()) for n in range(3 * busy)]
-        sent = upload(client, source, "seek", unlike_others())
-        video = wait_for_state(client, sent.video_id, "playable")
-        base = f"/api/v1/content/{video['package_id']}"
-        recipe: dict[str, Any] = client.get(f"{base}/plan.json").json()["recipe"]
-        folder = system.store / "packages" / video["package_id"]
-        numbers = iter(random.Random(7).sample(range(30, FILM_S // 4), FILM_S // 4 - 30))
-        while len(ours) < runs:
-            number = next(numbers)
-            if (folder / f"video/360p/{number}.m4s").exists():
-                continue
-            ours.append(_get_s(client, f"{base}/video/360p/{number}.m4s"))
-            places.append((number - RAMP_SEGMENTS - 1) * STEADY_FRAMES + RAMP_FRAMES)
-        for other in (*others, sent):
-            video_id = other.video_id
-            client.delete(f"/api/v1/videos/{video_id}").raise_for_status()
-        if busy:
-            figure = Figure("seek to where nothing is, beside other films", "s", ours)
-            limit = f"p50 ≤ {BUSY_P50_S}"
-            return [replace(figure, target=limit, holds=figure.median <= BUSY_P50_S)]
-        wait_until_idle(system)
-        theirs = [segment_s(source, recipe, first, STEADY_FRAMES) for first in places]
-    figure = Figure("seek to where nothing is", "s", ours)
+    with running() as system, system.client() as client, _Seeker(system) as seeker:
+        for number, position in enumerate(_positions(runs)):
+            sent = upload(client, source, f"seek {number}", unlike_others())
+            package_id = wait_for_state(client, sent.video_id, "playable")["package_id"]
+            ours.append(seeker.seek_s(package_id, position))
+            path = f"/api/v1/content/{package_id}/plan.json"
+            recipe: dict[str, Any] = client.get(path).json()["recipe"]
+            system.forget(client, sent.video_id)
+            wait_until_idle(system)
+            first = (position - RAMP_SEGMENTS - 1) * STEADY_FRAMES + RAMP_FRAMES
+            theirs.append(segment_s(source, recipe, first, STEADY_FRAMES))
+    figure = Figure("seek to where nothing is, with its sound", "s", ours)
     ratio = Figure("seek: ratio of the two", "", [a / b for a, b in zip(ours, theirs, strict=True)])
     return [
         replace(figure, target=f"p50 ≤ {P50_S}", holds=figure.median <= P50_S),
@@ -57,9 +49,60 @@ def measure(runs: int = 10, *, busy: bool = False) -> list[Figure]:
     ]
 
 
-def _get_s(client: httpx.Client, path: str) -> float:
-    began = time.monotonic()
+def measure_busy(runs: int = 10) -> list[Figure]:
+    """Measure `runs` positions of one film while all cores encode others.
+
+    Raises RuntimeError when these are encoded before the last position is there.
+    """
+    ours: list[float] = []
+    with running() as system, system.client() as client, _Seeker(system) as seeker:
+        others = [upload(client, film(60), f"other {n}", unlike_others()) for n in range(OTHERS)]
+        sent = upload(client, everyday_film(FILM_S), "seek", unlike_others())
+        package_id = wait_for_state(client, sent.video_id, "playable")["package_id"]
+        folder = system.store / "packages" / package_id
+        for position in _positions(LAST - FIRST):
+            if not (folder / f"video/360p/{position}.m4s").exists():
+                ours.append(seeker.seek_s(package_id, position))
+            if len(ours) == runs:
+                break
+        states = [client.get(f"/api/v1/videos/{each.video_id}").json()["state"] for each in others]
+        if "playable" not in states:
+            raise RuntimeError(f"the other films are encoded: {states}")
+        for each in (*others, sent):
+            client.delete(f"/api/v1/videos/{each.video_id}").raise_for_status()
+    figure = Figure("seek to where nothing is, beside other films", "s", ours)
+    return [replace(figure, target=f"p50 ≤ {BUSY_P50_S}", holds=figure.median <= BUSY_P50_S)]
+
+
+def _positions(count: int) -> list[int]:
+    """Return numbers of segments, the same in each run."""
+    return random.Random(7).sample(range(FIRST, LAST), count)
+
+
+class _Seeker:
+    """A player that goes to a position: it asks for picture and sound over two connections."""
+
+    def __init__(self, system: System) -> None:
+        self._stack = ExitStack()
+        self._clients = [self._stack.enter_context(system.client()) for _ in range(2)]
+        self._threads = self._stack.enter_context(ThreadPoolExecutor(2))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def seek_s(self, package_id: str, number: int) -> float:
+        """Return the time until a segment of the lowest rung and its sound were there."""
+        names = (f"video/360p/{number}.m4s", f"audio/main/{number}.m4s")
+        paths = [f"/api/v1/content/{package_id}/{name}" for name in names]
+        began = time.monotonic()
+        list(self._threads.map(_get, self._clients, paths))
+        return time.monotonic() - began
+
+
+def _get(client: httpx.Client, path: str) -> None:
     while (answer := client.get(path)).status_code == 503:
         continue
     answer.raise_for_status()
-    return time.monotonic() - began

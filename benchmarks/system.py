@@ -61,6 +61,10 @@ class System:
             stdout=subprocess.DEVNULL,
         )
 
+    def chunks_begun(self) -> int:
+        """Return how many chunks its encoder has begun."""
+        return (self.data / "log" / "encoder.log").read_text().count("chunk begins")
+
     def cpu_s(self) -> float:
         """Return the CPU time that all its processes, ended ones too, have used, in seconds."""
         return sum(map(_cpu_s, descendants(self.pid)))

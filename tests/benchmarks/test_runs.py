@@ -12,7 +12,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def test_each_run_is_kept_before_the_next_one_begins(path: Path) -> None:
-    runs = Runs(path, 2)
+    runs = Runs(path, 2, resume=True)
     runs.add(ours=3.0, theirs=2.0)
 
     assert [json.loads(line)["ours"] for line in path.read_text().splitlines()] == [3.0]
@@ -40,11 +40,28 @@ def test_more_runs_than_wanted_leave_none_missing(path: Path) -> None:
     assert Runs(path, 1, resume=True).missing == 0
 
 
-def test_begun_anew_earlier_runs_are_gone(path: Path) -> None:
-    Runs(path, 3).add(ours=3.0)
+def test_begun_anew_earlier_runs_stay_until_there_are_as_many(path: Path) -> None:
+    Runs(path, 1, resume=True).add(ours=3.0)
+    anew = Runs(path, 2)
+    anew.add(ours=4.0)
 
-    assert Runs(path, 3).made == 0
-    assert Runs(path, 3, resume=True).made == 0
+    assert "3.0" in path.read_text()
+    anew.add(ours=5.0)
+    assert Runs(path, 2, resume=True).column("ours") == [4.0, 5.0]
+
+
+def test_runs_begun_anew_are_gone_on_with(path: Path) -> None:
+    Runs(path, 1, resume=True).add(ours=3.0)
+    Runs(path, 2).add(ours=4.0)
+    Runs(path, 2, resume=True).add(ours=5.0)
+
+    assert Runs(path, 2, resume=True).column("ours") == [4.0, 5.0]
+
+
+def test_begun_anew_twice_the_first_go_is_forgotten(path: Path) -> None:
+    Runs(path, 2).add(ours=3.0)
+
+    assert Runs(path, 2).made == 0
 
 
 def test_it_says_how_many_runs_are_of_which_commit_and_machine(path: Path) -> None:
