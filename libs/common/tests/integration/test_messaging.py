@@ -134,3 +134,15 @@ async def test_first_message_after_quiet_is_not_held_back_for_a_batch(
     await asyncio.sleep(1.5)
     await messaging.publish(uploaded())
     await seen.until(1, deadline_s=2)
+
+
+async def test_dead_letter_of_what_cannot_be_given_up_is_kept(messaging: Messaging) -> None:
+    async def give_up(body: bytes, _: Exception) -> None:
+        AssetUploaded.model_validate_json(body)
+
+    messaging.on(consumer(), Seen().handle, give_up=give_up)
+    await messaging.start()
+    await messaging.jetstream.publish(AssetUploaded.subject, b'{"upload_id": 5}')
+    (letter,) = await dead_letters(messaging, 1)
+    assert letter.kind == "permanent"
+    await settled(messaging)

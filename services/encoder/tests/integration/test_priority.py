@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -67,3 +68,20 @@ def test_priority_is_lowered_from_that_of_the_encoder(tmp_path):
     encoder = [sys.executable, "-c", YIELD_MORE, program]
     done = subprocess.run(encoder, check=True, capture_output=True, timeout=120)
     assert int(done.stdout) == 2
+
+
+async def test_group_is_lowered_though_the_kernel_refuses_at_first(tmp_path, monkeypatch):
+    written: list[str] = []
+    accepted = asyncio.Event()
+
+    def refuse_twice(path: Path, text: str) -> None:
+        written.append(f"{path.name} {text}")
+        if len(written) < 3:
+            raise BlockingIOError
+        accepted.set()
+
+    monkeypatch.setattr(Path, "write_text", refuse_twice)
+    async with running(["sleep", "600"], OutputPipes(0), LIMITS, 7):
+        async with asyncio.timeout(20):
+            await accepted.wait()
+    assert written == ["autogroup 7"] * 3

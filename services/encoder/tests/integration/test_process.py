@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from reelay.common.commands import Lane
 from reelay.common.storage.port import ObjectMissingError
 from reelay.encoder.adapters import launcher
 from reelay.encoder.adapters.process import Limits
@@ -107,6 +108,20 @@ async def test_time_while_stopped_does_not_count(bench, make_task, media, video,
     await asyncio.sleep(7.0)
     os.killpg(found, signal.SIGCONT)
     assert len(await encoding) == 1
+
+
+async def test_time_in_which_its_output_waits_for_us_does_not_count(bench, make_task, media):
+    picture = words("-f lavfi -i testsrc2=s=1280x720:r=25:d=24,noise=alls=40:allf=t")
+    noisy = media.make("noisy.mp4", *picture, *words("-c:v libx264 -preset ultrafast"))
+    task = make_task(noisy, segments=[10] * 60, sizes=[(1280, 720)], lane=Lane.LADDER)
+    await bench.store.put(task.source.key, noisy)
+    made = 0
+    transcoder = bench.transcoder(limits=replace(LIMITS, no_progress_s=2.0))
+    async for _ in transcoder.transcode(task):
+        made += 1
+        if made == 1:
+            await asyncio.sleep(8.0)  # as while a store takes its time: more is made than is kept
+    assert made == 60
 
 
 async def test_abandoned_chunk_leaves_no_process(bench, make_task, video, tmp_path):

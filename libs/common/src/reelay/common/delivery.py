@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,8 @@ from reelay.common import metrics
 from reelay.common.cloudevents import Envelope, wrap
 from reelay.common.commands import DeadLetter
 from reelay.common.errors import OutageError, PermanentError, TransientError
+from reelay.common.fitness import Check, UnfitError, assert_fit, until_fit
+from reelay.common.known_messages import ATTEMPTS, KnownMessages
 from reelay.common.storage.port import StoreUnavailableError
 from reelay.common.streams import Consumer
 from reelay.common.tasks import end
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
 
 MAX_RETRY_DELAY_S = 30.0
 MAX_OUTAGE_DELAY_S = 5.0
+HAND_ON_AFTER_S = 5.0
+"""How long a server may be away before one asks whether it is away for this process alone."""
+OTHERS_FIRST_S = 1.0
+"""So much later than a failed message comes again, who failed asks for one: another should try."""
 
 OUTAGES = (OutageError, StoreUnavailableError)
 """Servers that are down or have too much to do are waited for, whatever the number of attempts."""
@@ -36,15 +41,8 @@ OUTAGES = (OutageError, StoreUnavailableError)
 INVALID = (PermanentError, ValidationError, DependsValidationError)
 """No repetition helps."""
 
-ATTEMPTS = "reelay-attempts"
-"""Header of a message that was put into its stream anew: how often it was tried before."""
-
-KNOWN = 1000
-"""So many messages that were digested here are known, should they be delivered once more; and so
-many that came again."""
-
-Identity = tuple[str, str, int, str]
-"""Stream, consumer, sequence in the stream, and the message's own: a stream may be made anew."""
+HANDED_ON, RETRIED = "handed-on", "retried"
+"""Outcomes after which one may have to rest."""
 
 GiveUp = Callable[[bytes, Exception], Awaitable[None]]
 Publish = Callable[[Envelope], Awaitable[None]]
@@ -57,7 +55,10 @@ class Route:
     """A durable consumer and what to do when one of its messages is given up."""
 
     consumer: Consumer
-    give_up: GiveUp | None
+    give_up: GiveUp | None = None
+    check: Check | None = None
+    """Whether this process can work; while it cannot, others get the messages of the consumer,
+    which is `sole`."""
 
 
 class ExhaustedError(TransientError):
@@ -70,10 +71,7 @@ class DeliveryMiddleware:
     def __init__(self, routes: Mapping[str, Route], publish: Publish) -> None:
         self.routes = routes
         self.publish = publish
-        self.in_hand: set[Identity] = set()
-        self.ignored: Counter[Identity] = Counter()
-        """How often a message came again that was in hand: that is no attempt."""
-        self.done: dict[Identity, None] = {}
+        self.known = KnownMessages()
         self.handling: set[asyncio.Task[Any]] = set()
         self.returns: set[asyncio.Task[Any]] = set()
 
@@ -94,6 +92,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
     ) -> None:
         super().__init__(msg, context=context)
         self._middleware = middleware
+        self._known = middleware.known
 
     async def consume_scope(
         self,
@@ -109,13 +108,17 @@ class _Delivery(BaseMiddleware[Any, Any]):
             return None
         _add(self._middleware.handling, asyncio.current_task())
         started = time.monotonic()
-        with structlog.contextvars.bound_contextvars(
-            consumer=route.consumer.durable, message_id=msg.headers.get("ce-id")
+        with (
+            structlog.contextvars.bound_contextvars(
+                consumer=route.consumer.durable, message_id=msg.headers.get("ce-id")
+            ),
+            self._known.holding(raw),
         ):
-            async with self._holding(raw), _heartbeat(raw, route.consumer):
+            async with _heartbeat(raw, route.consumer):
                 outcome = await self._digest(call_next, msg, route)
         metrics.MESSAGE_SECONDS.labels(route.consumer.durable).observe(time.monotonic() - started)
         metrics.MESSAGES_HANDLED.labels(route.consumer.durable, outcome).inc()
+        await self._rest(raw, route, outcome)
         return None
 
     async def _consume_plain(
@@ -135,12 +138,15 @@ class _Delivery(BaseMiddleware[Any, Any]):
         route: Route,
     ) -> str:
         raw: Msg = msg.raw_message
-        attempt = _attempts(raw) - self._middleware.ignored[_identity(raw)]
-        limit = route.consumer.max_deliver
+        attempt, limit = self._known.attempt(raw), route.consumer.max_deliver
         if attempt > limit:
             return await self._bury(raw, route, ExhaustedError())
         try:
-            await self._outlast_outages(call_next, msg)
+            await self._try(call_next, msg, route)
+        except UnfitError as error:
+            log.warning("handed on: this process cannot work", error=repr(error)[:300])
+            await self._give_back(raw, route.consumer, attempt)
+            return HANDED_ON
         except INVALID as error:
             return await self._bury(raw, route, error)
         except asyncio.CancelledError:
@@ -151,46 +157,39 @@ class _Delivery(BaseMiddleware[Any, Any]):
         except Exception as error:  # the boundary: every other failure is tried again
             if attempt == limit:
                 return await self._bury(raw, route, error)
-            delay = min(MAX_RETRY_DELAY_S, route.consumer.retry_base_s * 2 ** (attempt - 1))
+            delay = self._retry_delay_s(raw, route)
             log.warning("will try again", attempt=attempt, delay_s=delay, error=repr(error))
             await raw.nak(delay=delay)
-            return "retried"
-        self._note_done(raw)
+            return RETRIED
+        self._known.note_done(raw)
         await raw.ack()
         return "ok"
+
+    def _retry_delay_s(self, raw: Msg, route: Route) -> float:
+        doubled = route.consumer.retry_base_s * 2 ** (self._known.attempt(raw) - 1)
+        return float(min(MAX_RETRY_DELAY_S, doubled))
+
+    async def _rest(self, raw: Msg, route: Route, outcome: str) -> None:
+        """Ask for no message while this process cannot work, or another should try first."""
+        if route.check is None:
+            return
+        if outcome == HANDED_ON:
+            await until_fit(route.check)
+        elif outcome == RETRIED:
+            await asyncio.sleep(self._retry_delay_s(raw, route) + OTHERS_FIRST_S)
 
     async def _is_known(self, raw: Msg) -> bool:
         """Tell whether a message is in hand here, or done: it came again over a new connection.
 
         What is in hand is told to the server by who has it, whichever delivery that was.
         """
-        identity = _identity(raw)
-        if identity in self._middleware.done:
+        if self._known.is_done(raw):
             await raw.ack()  # the first may have been lost with the connection
             return True
-        if identity in self._middleware.in_hand:
-            self._middleware.ignored[identity] += 1
-            _forget_oldest(self._middleware.ignored)
-            return True
-        return False
-
-    def _note_done(self, raw: Msg) -> None:
-        done, identity = self._middleware.done, _identity(raw)
-        done[identity] = None
-        self._middleware.ignored.pop(identity, None)
-        _forget_oldest(done)
-
-    @contextlib.asynccontextmanager
-    async def _holding(self, raw: Msg) -> AsyncIterator[None]:
-        identity = _identity(raw)
-        self._middleware.in_hand.add(identity)
-        try:
-            yield
-        finally:
-            self._middleware.in_hand.discard(identity)
+        return self._known.is_in_hand(raw)
 
     async def _give_back(self, raw: Msg, consumer: Consumer, attempt: int) -> None:
-        """Let another replica have what this one, which is being stopped, cannot finish.
+        """Let another replica have what this one, which is stopped or cannot work, cannot finish.
 
         JetStream counts every delivery. A message that nobody else consumes is put into its stream
         anew, so that stopping replicas, however often, is no failure of what they work on.
@@ -206,16 +205,34 @@ class _Delivery(BaseMiddleware[Any, Any]):
             await self._middleware.publish(Envelope(raw.subject, headers, raw.data))
             await raw.ack_sync()
 
+    async def _try(
+        self,
+        call_next: Callable[["StreamMessage[Any]"], Awaitable[Any]],
+        msg: "StreamMessage[Any]",
+        route: Route,
+    ) -> None:
+        """Let the handler digest a message; raise UnfitError where not the message is to blame."""
+        try:
+            await self._outlast_outages(call_next, msg, route)
+        except (*INVALID, UnfitError):
+            raise
+        except Exception:  # whatever failed, it may be this process
+            await assert_fit(route.check)
+            raise
+
     async def _outlast_outages(
         self,
         call_next: Callable[["StreamMessage[Any]"], Awaitable[Any]],
         msg: "StreamMessage[Any]",
+        route: Route,
     ) -> None:
-        delay = 0.25
+        delay, began = 0.25, time.monotonic()
         while True:
             try:
                 await call_next(msg)
             except OUTAGES as error:
+                if time.monotonic() - began > HAND_ON_AFTER_S:
+                    await assert_fit(route.check)
                 log.warning("waiting for a server", delay_s=delay, error=repr(error)[:300])
                 await asyncio.sleep(delay)
                 delay = min(MAX_OUTAGE_DELAY_S, delay * 2)
@@ -225,7 +242,10 @@ class _Delivery(BaseMiddleware[Any, Any]):
     async def _bury(self, raw: Msg, route: Route, error: Exception) -> str:
         log.error("dead letter", error=repr(error), subject=raw.subject)
         if route.give_up is not None:
-            await route.give_up(raw.data, error)
+            try:
+                await route.give_up(raw.data, error)
+            except INVALID as again:  # it cannot be read: there is nothing to be given up
+                log.error("cannot be given up", error=repr(again)[:300])
         letter = DeadLetter(
             original_subject=raw.subject,
             handler=route.consumer.durable,
@@ -238,7 +258,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
         await self._middleware.publish(
             wrap(letter, source=route.consumer.durable, message_id=identity)
         )
-        self._note_done(raw)
+        self._known.note_done(raw)
         await raw.term()
         return "dead"
 
@@ -248,21 +268,6 @@ def _add(tasks: set[asyncio.Task[Any]], task: asyncio.Task[Any] | None) -> None:
     assert task is not None
     tasks.add(task)
     task.add_done_callback(tasks.discard)
-
-
-def _forget_oldest(known: dict[Identity, Any]) -> None:
-    if len(known) > KNOWN:
-        del known[next(iter(known))]
-
-
-def _identity(raw: Msg) -> Identity:
-    place, own = raw.metadata, (raw.headers or {}).get("ce-id", "")
-    return place.stream, place.consumer, place.sequence.stream, own
-
-
-def _attempts(raw: Msg) -> int:
-    """Return how often a message was delivered, this time included, but not to who was stopped."""
-    return raw.metadata.num_delivered + int((raw.headers or {}).get(ATTEMPTS, 0))
 
 
 @contextlib.asynccontextmanager

@@ -24,6 +24,7 @@ from reelay.common.cloudevents import Envelope, wrap
 from reelay.common.delivery import DeliveryMiddleware, GiveUp, Route
 from reelay.common.errors import OutageError, SetupError
 from reelay.common.events import Event
+from reelay.common.fitness import Check
 from reelay.common.message import Message
 from reelay.common.room import PLACES, CanWait, Room, SharedPull
 from reelay.common.streams import Consumer, declare_consumer, declare_streams
@@ -94,14 +95,17 @@ class Messaging:
         *,
         give_up: GiveUp | None = None,
         can_wait: CanWait | None = None,
+        check: Check | None = None,
     ) -> None:
         """Let `handler` digest the messages of a durable consumer.
 
-        `give_up(message_body, error)` is called before a message becomes a dead letter. While
+        `give_up(message_body, error)` is called before a message becomes a dead letter. A failure,
+        or a server that stays away, while `check` raises is this process' own: a `sole` consumer's
+        message goes to another replica, uncounted, and no more are taken before it returns. While
         nothing is in hand but one message of which `can_wait(message_body)` is true, one more is
         taken; such a consumer has no batch.
         """
-        self._routes[consumer.durable] = Route(consumer, give_up)
+        self._routes[consumer.durable] = Route(consumer, give_up, check)
         if can_wait is not None:
             self._rooms.append(partial(self._open_room, consumer, handler, Room(can_wait)))
             return
@@ -135,7 +139,7 @@ class Messaging:
                         f"{error} - has the URL of NATS the server's user and password?"
                     ) from error
                 await asyncio.sleep(RETRY_S)
-        await self._declare()
+        await self._declare_when_ready()
         await self.broker.start()
         for open_room in self._rooms:
             await open_room()
@@ -210,6 +214,16 @@ class Messaging:
                 await subscriber.subscription.unsubscribe()
             subscriber.subscription = SharedPull(first, room)
 
+    async def _declare_when_ready(self) -> None:
+        """Declare streams and consumers; JetStream may come, or elect a leader, after NATS."""
+        while True:
+            try:
+                await self._declare()
+                return
+            except (nats.errors.Error, OSError) as error:
+                log.warning("streams wait for the broker", error=repr(error)[:300])
+                await asyncio.sleep(RETRY_S)
+
     async def _declare(self) -> None:
         await declare_streams(self.jetstream)
         for route in self._routes.values():
@@ -231,13 +245,7 @@ class Messaging:
         Requests for messages went with it. Nobody tells nats-py, which would wait on until they
         would have ended by themselves.
         """
-        while True:
-            try:
-                await self._declare()
-                break
-            except (nats.errors.Error, OSError) as error:
-                log.warning("streams wait for the broker", error=repr(error)[:300])
-                await asyncio.sleep(RETRY_S)
+        await self._declare_when_ready()
         for subscriber in self.broker.subscribers:
             pull = getattr(subscriber, "subscription", None)
             if isinstance(pull, JetStreamContext.PullSubscription):

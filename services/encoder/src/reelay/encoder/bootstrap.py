@@ -1,6 +1,7 @@
 """The only place where the encoder is wired."""
 
 from contextlib import AsyncExitStack
+from functools import partial
 
 import structlog
 
@@ -12,9 +13,10 @@ from reelay.common.storage import open_store
 from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
 from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.adapters.process import Limits
-from reelay.encoder.adapters.providers import find_abilities
+from reelay.encoder.adapters.providers import assert_provider, find_abilities
 from reelay.encoder.domain.command import Machine
 from reelay.encoder.entrypoints.events import SERVICE, announce_life, listen
+from reelay.encoder.fitness import Fitness
 from reelay.encoder.settings import EncoderSettings
 
 log = structlog.get_logger()
@@ -30,7 +32,8 @@ async def main(settings: EncoderSettings) -> None:
     machine = Machine(settings.thread_count(), abilities.tonemap)
     lanes = LaneGate(settings.longest_pause_s)
     transcoder = FFmpegTranscoder(settings.ffmpeg, machine, limits(settings), sources, lanes)
-    listen(messaging, abilities.providers, transcoder, store)
+    fitness = Fitness(abilities.providers, store, partial(assert_provider, settings.ffmpeg))
+    listen(messaging, fitness, transcoder, store)
     app = http.create_app(SERVICE, {"broker": messaging.check, "store": store.check})
     async with AsyncExitStack() as stack:
         stack.push_async_callback(store.aclose)
@@ -38,7 +41,7 @@ async def main(settings: EncoderSettings) -> None:
         stack.push_async_callback(sources.stop)
         stack.push_async_callback(messaging.stop)
         await messaging.start()
-        alive = announce_life(messaging, abilities.providers, abilities.version)
+        alive = announce_life(messaging, fitness, abilities.version)
         await stack.enter_async_context(background(alive))
         await http.serve(app, settings.host, settings.port)
 

@@ -12,6 +12,7 @@ from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.storage.port import ObjectMissingError, ObjectStore
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
+from reelay.encoder.fitness import assert_sources
 
 Announce = Callable[[SegmentReady | SegmentFailed, str], Awaitable[None]]
 """Publishes a fact under a message id that is the same when it is published again."""
@@ -45,11 +46,29 @@ async def encode_chunk(
     """Store and announce the segments of a chunk, each at once.
 
     Safe to repeat: a segment stored by an earlier delivery stays as it is, and is announced again.
-    Ends without more segments when the package is deleted, failed or whole meanwhile.
+    Ends without more segments when the package is deleted, failed or whole meanwhile. Raises what
+    the transcoder and the store do; StoreUnavailableError also where the store has no source at
+    all.
     """
     need = Need(store, task.package_id)
     if not await need.lasts():
         return
+    try:
+        await _make(task, transcoder, store, announce, need)
+    except ObjectMissingError:
+        if not await need.lasts():
+            return  # its source went with it
+        await assert_sources(store)
+        raise
+
+
+async def _make(
+    task: EncodeChunk,
+    transcoder: Transcoder,
+    store: ObjectStore,
+    announce: Announce,
+    need: "Need",
+) -> None:
     outstanding = len(task.video) * len(task.segments)
     outstanding += len(task.audio_segments) if task.audio_rendition else 0
     async with aclosing(transcoder.transcode(task)) as segments:

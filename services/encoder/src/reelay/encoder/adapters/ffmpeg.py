@@ -187,8 +187,8 @@ async def _pump(
         while data := await reader.read(READ_BYTES):
             ffmpeg.progressed()
             for segment in cutter.feed(data):
-                await queue.put(segment)
-                ffmpeg.progressed()
+                with ffmpeg.kept_waiting():
+                    await queue.put(segment)
 
     await asyncio.gather(*(pump(reader, cutter) for reader, cutter in pumps))
 

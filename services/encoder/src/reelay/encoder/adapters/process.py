@@ -6,7 +6,7 @@ import os
 import resource
 import signal
 from asyncio.subprocess import DEVNULL, PIPE
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,9 @@ from reelay.encoder.domain.log_tail import LogTail
 TICK_S = 1.0
 LOG_LINE_BYTES = 64 * 1024
 OPEN_FILES = 256
+PROC = Path("/proc")
+AUTOGROUP_AGAIN_S = 0.11
+"""Within a tenth of a second, the kernel takes one change of any group from all but root."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,10 @@ class Limits:
     wall_s: float
     """Whole run, not counting time that it was stopped by a signal."""
     no_progress_s: float
-    """Time without a frame of the source or a byte of output, counted likewise."""
+    """Time without a frame of the source or a byte of output, counted likewise.
+
+    Nor does the time count, here and there, that its output waited for us.
+    """
 
 
 class FFmpegProcess:
@@ -44,11 +50,22 @@ class FFmpegProcess:
         self._idle_s = 0.0
         self._spoke = False
         self._resting = False
+        self._kept_waiting = 0
         self._reading_log = asyncio.create_task(self._read_log())
 
     def progressed(self) -> None:
         """Note that FFmpeg did something."""
         self._idle_s = 0.0
+
+    @contextlib.contextmanager
+    def kept_waiting(self) -> Iterator[None]:
+        """Count no time against it during the block: its output is not read, so it cannot work."""
+        self._kept_waiting += 1
+        try:
+            yield
+        finally:
+            self._kept_waiting -= 1
+            self.progressed()
 
     def pause(self) -> None:
         """Stop it and all that it started; its time stands still too.
@@ -85,7 +102,7 @@ class FFmpegProcess:
         ran_s = 0.0
         while True:
             await asyncio.sleep(TICK_S)
-            if _is_stopped(self.pid):
+            if self._kept_waiting or _is_stopped(self.pid):
                 continue
             ran_s += TICK_S
             self._idle_s += TICK_S
@@ -147,12 +164,12 @@ async def running(
         env={},
     )
     pipes.close_writing()
-    if nice > 0:
-        _lower_autogroup(process.pid, nice)
+    lowering = asyncio.create_task(_lower_autogroup(process, nice))
     ffmpeg = FFmpegProcess(process, limits)
     try:
         yield ffmpeg
     finally:
+        await end(lowering)
         await ffmpeg.end()
 
 
@@ -165,14 +182,22 @@ def _resources(limits: Limits) -> dict[int, int]:
     }
 
 
-def _lower_autogroup(pid: int, nice: int) -> None:
+async def _lower_autogroup(process: asyncio.subprocess.Process, nice: int) -> None:
     """Lower also the group that some kernels make of a session (sched(7), autogroups).
 
     Where they do, a process' own nice value counts only within its session, that is for nothing.
-    Other kernels have no such file; this one may refuse two changes within a tenth of a second.
+    Other kernels have no such file.
     """
-    with contextlib.suppress(OSError):
-        Path(f"/proc/{pid}/autogroup").write_text(str(nice))
+    group = PROC / str(process.pid) / "autogroup"
+    while nice > 0 and process.returncode is None:
+        try:
+            group.write_text(str(nice))
+        except BlockingIOError:
+            await asyncio.sleep(AUTOGROUP_AGAIN_S)
+        except OSError:
+            return
+        else:
+            return
 
 
 def _is_stopped(pid: int) -> bool:

@@ -5,15 +5,19 @@ import re
 from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 
-from reelay.common.errors import PermanentError
+from reelay.common.errors import SetupError, TransientError
 from reelay.encoder.adapters.launcher import restrained
 from reelay.encoder.domain.command import VIDEO_CODECS
 
 TRIAL_TIMEOUT_S = 20.0
 
 
-class NoProviderError(PermanentError):
+class NoProviderError(SetupError):
     """This FFmpeg can encode nothing; ENCODER_FFMPEG names the program."""
+
+
+class ProviderLostError(TransientError):
+    """FFmpeg no longer encodes a frame with a provider that it could encode with."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +49,13 @@ async def find_abilities(program: str) -> Abilities:
     )
 
 
+async def assert_provider(program: str, provider: str) -> None:
+    """Let FFmpeg encode one frame; raise ProviderLostError when it does not."""
+    status, _ = await _run(program, *_one_frame(VIDEO_CODECS[provider]))
+    if status != 0:
+        raise ProviderLostError(f"FFmpeg ended with status {status} on a frame for {provider}")
+
+
 def _one_frame(codec: str) -> list[str]:
     source = ["-f", "lavfi", "-i", "color=s=320x180:r=25", "-frames:v", "1"]
     return ["-nostdin", "-v", "error", *source, "-c:v", codec, "-f", "null", "-"]
@@ -53,9 +64,12 @@ def _one_frame(codec: str) -> list[str]:
 async def _run(program: str, *arguments: str) -> tuple[int, str]:
     """Return exit status and standard output; a program that is missing or hangs has failed."""
     argv = restrained([program, *arguments])
-    process = await asyncio.create_subprocess_exec(
-        *argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
-    )
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv, stdin=DEVNULL, stdout=PIPE, stderr=DEVNULL
+        )
+    except OSError as error:  # it is no program, or there may be no more processes
+        return error.errno or 1, ""
     try:
         async with asyncio.timeout(TRIAL_TIMEOUT_S):
             output, _ = await process.communicate()

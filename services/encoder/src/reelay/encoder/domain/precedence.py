@@ -19,8 +19,8 @@ class Rank(StrEnum):
 
 ORDER = tuple(Rank)
 LONGEST_OPENING_REST_S = 1.0
-"""Longer than what a viewer waits for after a seek (about 0.8 s), so that a seek alone is left in
-peace; no longer, as somebody waits for an opening too."""
+"""Longer than what a viewer waits for after a seek where the source is cheap to decode (0.7 s), so
+that this is left in peace; no longer, as somebody waits for an opening too."""
 OPENING_SHARE = 0.5
 LOWER_SHARE = 0.2
 """Of the ladder, and of what runs ahead: who has come for that may have left for another position,

@@ -4,6 +4,8 @@ import asyncio
 import os
 import socket
 from collections.abc import Sequence
+from functools import partial
+from uuid import uuid4
 
 import nats.errors
 import structlog
@@ -14,6 +16,7 @@ from reelay.common.messaging import Messaging
 from reelay.common.storage.port import ObjectStore
 from reelay.common.streams import work_consumer
 from reelay.encoder.domain.precedence import Rank, rank_of
+from reelay.encoder.fitness import Fitness
 from reelay.encoder.handlers import Transcoder, encode_chunk, give_up_chunk
 
 SERVICE = "encoder"
@@ -23,9 +26,12 @@ log = structlog.get_logger()
 
 
 def listen(
-    messaging: Messaging, providers: Sequence[str], transcoder: Transcoder, store: ObjectStore
+    messaging: Messaging, fitness: Fitness, transcoder: Transcoder, store: ObjectStore
 ) -> None:
-    """Take one chunk at a time from each lane of each provider, and openings before what waits."""
+    """Take one chunk at a time from each lane of each provider, and openings before what waits.
+
+    What a provider that can no longer work fails at goes to other encoders.
+    """
 
     async def announce(event: SegmentReady | SegmentFailed, message_id: str) -> None:
         await messaging.publish(event, message_id=message_id)
@@ -42,10 +48,16 @@ def listen(
             return  # nobody's task; the dead letter keeps it
         await give_up_chunk(task, error, announce)
 
-    for provider in providers:
+    for provider in fitness.providers:
+        check = partial(fitness.check, provider)
         for lane in Lane:
-            can_wait = runs_ahead if lane is Lane.OPENING else None
-            messaging.on(work_consumer(provider, lane), encode, give_up=give_up, can_wait=can_wait)
+            messaging.on(
+                work_consumer(provider, lane),
+                encode,
+                give_up=give_up,
+                can_wait=runs_ahead if lane is Lane.OPENING else None,
+                check=check,
+            )
 
 
 def runs_ahead(body: bytes) -> bool:
@@ -59,16 +71,21 @@ def runs_ahead(body: bytes) -> bool:
         return False
 
 
-async def announce_life(messaging: Messaging, providers: Sequence[str], version: str) -> None:
-    """Say every second, for ever, that this encoder is here and what it can do."""
-    alive = EncoderAlive(
-        encoder_id=f"{socket.gethostname()}-{os.getpid()}",
-        providers=list(providers),
-        encoder_version=version,
-    )
+async def announce_life(messaging: Messaging, fitness: Fitness, version: str) -> None:
+    """Say every second, for ever, that this encoder is here and what it can do.
+
+    One that can do nothing says nothing: it counts for nothing when work is given out.
+    """
+    # Machines may share a name, and containers process ids.
+    encoder_id = f"{socket.gethostname()}-{os.getpid()}-{uuid4().hex[:8]}"
     while True:
         try:
-            await messaging.tell(alive)
+            if fitness.providers:
+                await messaging.tell(_alive(encoder_id, fitness.providers, version))
         except (nats.errors.Error, OSError) as error:  # it is told again in a second
             log.debug("nobody heard that this encoder is alive", error=repr(error))
         await asyncio.sleep(ALIVE_INTERVAL_S)
+
+
+def _alive(encoder_id: str, providers: Sequence[str], version: str) -> EncoderAlive:
+    return EncoderAlive(encoder_id=encoder_id, providers=list(providers), encoder_version=version)
