@@ -1,6 +1,13 @@
 """What a command tells a person when it cannot go on: one sentence, and exit code 1."""
 
+import typer
+
 from reelay.common.errors import ReelayError
+
+
+def complain(sentence: str) -> None:
+    """Write one sentence to standard error."""
+    typer.echo(f"reelay: {' '.join(sentence.split())}", err=True)
 
 
 class CommandError(ReelayError):

@@ -1,23 +1,18 @@
 """The command `reelay`: what it is called with. Modules that take long to import come when used."""
 
-import asyncio
 import json
 import sys
 from enum import StrEnum
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from reelay.cli.encoder_commands import encoder_environment
+from reelay.cli.errors import complain
 from reelay.cli.letters_commands import letters
+from reelay.cli.publish_commands import publish
 from reelay.cli.upkeep_commands import gc, verify
 from reelay.common.errors import ReelayError
-
-if TYPE_CHECKING:
-    from reelay.cli.report import Report
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     help="Turns video files into packages that can be watched a second after the upload.",
@@ -37,15 +32,6 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
-class Visibility(StrEnum):
-    """Who may see a video."""
-
-    PUBLIC = "public"
-    UNLISTED = "unlisted"
-    PRIVATE = "private"
-
-
-Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="Video files.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -56,11 +42,6 @@ def run() -> None:
     except ReelayError as error:
         complain(error.detail)
         sys.exit(1)
-
-
-def complain(sentence: str) -> None:
-    """Write one sentence to standard error."""
-    typer.echo(f"reelay: {' '.join(sentence.split())}", err=True)
 
 
 @app.command()
@@ -74,49 +55,7 @@ def up(
     raise typer.Exit(standalone.run(Settings.from_environment(), log_format=log_format.value))
 
 
-@app.command()
-def publish(
-    files: Files,
-    title: Annotated[str | None, typer.Option(help="Instead of the file's name.")] = None,
-    visibility: Annotated[
-        Visibility | None,
-        typer.Option(help="Who may see it: all, who has the link, or you.", show_default="public"),
-    ] = None,
-    server: Annotated[
-        str | None,
-        typer.Option(
-            envvar="REELAY_SERVER",
-            show_default="the instance on this machine",
-            help="Address of the server.",
-        ),
-    ] = None,
-    token: Annotated[
-        str | None,
-        typer.Option(
-            envvar="REELAY_TOKEN",
-            show_default="admin-token in REELAY_DATA",
-            help="Bearer token.",
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print one JSON object a line for every step.")
-    ] = False,
-    no_wait: Annotated[
-        bool, typer.Option("--no-wait", help="Return when the video can be watched.")
-    ] = False,
-) -> None:
-    """Upload video files and watch until they are ready."""
-    from reelay.cli import environment
-
-    if title is not None and len(files) > 1:
-        raise typer.BadParameter("is for one file", param_hint="--title")
-    try:
-        address = environment.check_server(server or environment.default_server())
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--server") from error
-    secret = environment.find_token(address, token)
-    shown = visibility.value if visibility else None
-    raise typer.Exit(_publish(files, title, shown, address, secret, as_json, wait=not no_wait))
+app.command()(publish)
 
 
 @app.command()
@@ -180,65 +119,3 @@ def doctor(as_json: AsJson = False) -> None:
 app.command()(verify)
 app.command()(gc)
 app.command()(encoder_environment)
-
-
-def _publish(
-    files: list[Path],
-    title: str | None,
-    visibility: str | None,
-    server: str,
-    token: str,
-    as_json: bool,
-    *,
-    wait: bool,
-) -> int:
-    """Publish each file, whatever becomes of the others; return the exit code."""
-    from reelay.cli.api import Api
-    from reelay.cli.environment import state_directory
-    from reelay.cli.publish import Publisher, how_to_go_on
-    from reelay.cli.remembered import RememberedUploads
-
-    remembered = RememberedUploads(state_directory() / "uploads.json")
-    report = _choose_report(as_json)
-    publisher: Publisher | None = None
-
-    async def publish_all() -> int:
-        nonlocal publisher
-        api = Api(server, token)
-        publisher = Publisher(api, remembered, report, wait=wait, visibility=visibility)
-        failures = 0
-        try:
-            for path in files:
-                try:
-                    await publisher.publish(path, title)
-                except ReelayError as error:
-                    failures += 1
-                    about = "" if str(path) in error.detail or len(files) == 1 else f"{path}: "
-                    complain(about + error.detail)
-        finally:
-            await api.close()
-        return 1 if failures else 0
-
-    try:
-        return asyncio.run(publish_all())
-    except KeyboardInterrupt:
-        report.close()
-        if publisher is not None:
-            complain(how_to_go_on(publisher.stage, server))
-        return INTERRUPTED
-    finally:
-        report.close()
-
-
-def _choose_report(as_json: bool) -> "Report":
-    from reelay.cli.report import JsonReport, PlainReport
-
-    if as_json:
-        return JsonReport()
-    if not sys.stdout.isatty():
-        return PlainReport()
-    from rich.console import Console
-
-    from reelay.cli.bars import BarReport
-
-    return BarReport(Console())

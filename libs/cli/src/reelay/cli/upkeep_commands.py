@@ -4,21 +4,9 @@ from typing import Annotated
 
 import typer
 
+from reelay.cli.server_options import Server, Token, find_server
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object a line.")]
-Server = Annotated[
-    str | None,
-    typer.Option(
-        envvar="REELAY_SERVER",
-        show_default="the instance on this machine",
-        help="Address of the server.",
-    ),
-]
-Token = Annotated[
-    str | None,
-    typer.Option(
-        envvar="REELAY_TOKEN", show_default="admin-token in REELAY_DATA", help="Bearer token."
-    ),
-]
 
 
 def gc(
@@ -40,7 +28,7 @@ def gc(
     """Remove what no video needs any more: packages, sources, leftovers of crashes."""
     from reelay.cli.upkeep import collect
 
-    address, secret = _server(server, token)
+    address, secret = find_server(server, token)
     grace_s = None if grace_hours is None else grace_hours * 3600
     raise typer.Exit(collect(address, secret, dry_run=dry_run, grace_s=grace_s, as_json=as_json))
 
@@ -63,15 +51,5 @@ def verify(
     """
     from reelay.cli.upkeep import examine
 
-    address, secret = _server(server, token)
+    address, secret = find_server(server, token)
     raise typer.Exit(examine(address, secret, names or [], repair=repair, as_json=as_json))
-
-
-def _server(server: str | None, token: str | None) -> tuple[str, str]:
-    from reelay.cli import environment
-
-    try:
-        address = environment.check_server(server or environment.default_server())
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--server") from error
-    return address, environment.find_token(address, token)
