@@ -31,6 +31,7 @@ class BarReport:
         self._encode: dict[str, TaskID] = {}
 
     def uploading(self, file: SourceFile, video_id: str, offset: int) -> None:
+        """See Report."""
         self._clear()
         if offset:
             self._say(f"{file.name}: going on at {quantities.size(offset)}")
@@ -39,6 +40,7 @@ class BarReport:
         )
 
     def sent(self, offset: int) -> None:
+        """See Report."""
         if self._upload is None:
             return
         speed = self._progress.tasks[self._progress.task_ids.index(self._upload)].speed
@@ -46,11 +48,13 @@ class BarReport:
         self._progress.update(self._upload, completed=offset, detail=detail)
 
     def interrupted(self, reason: str, delay_s: float) -> None:
+        """See Report."""
         if self._upload is not None:
             detail = f"connection lost; again in {quantities.duration(delay_s)}"
             self._progress.update(self._upload, detail=detail)
 
     def uploaded(self, file: SourceFile, video_id: str, sent_bytes: int, took_s: float) -> None:
+        """See Report."""
         self._clear()
         self._say(
             f"{file.name}: uploaded in {quantities.duration(took_s)} "
@@ -58,6 +62,7 @@ class BarReport:
         )
 
     def encoding(self, video: Video) -> None:
+        """See Report."""
         counts = video.renditions or {"encode": (int(video.progress * WHOLE), WHOLE)}
         for name in self._encode.keys() - counts.keys():
             self._progress.remove_task(self._encode.pop(name))
@@ -68,17 +73,21 @@ class BarReport:
             self._progress.update(self._encode[name], completed=stored, total=total, detail=detail)
 
     def playable(self, file: SourceFile, video: Video) -> None:
+        """See Report."""
         self._say(f"{file.name}: watch it at {video.hls}")
         self._say(f"{file.name}: or with DASH at {video.dash}")
 
     def ready(self, file: SourceFile, video: Video) -> None:
+        """See Report."""
         self._clear()
         self._say(f"{file.name}: ready")
 
     def failed(self, path: Path, reason: str, video_id: str | None) -> None:
+        """See Report."""
         self._clear()
 
     def close(self) -> None:
+        """See Report."""
         self._clear()
         self._progress.stop()
 

@@ -51,14 +51,17 @@ class Lines:
         self._state = ""
 
     def waiting(self, video: Video) -> None:
+        """See Display."""
         if video.state != self._state:
             self._state = video.state
             self._write({"event": "waiting", "video_id": video.id, "state": video.state})
 
     def failed(self, video: Video) -> None:
+        """See Display."""
         self._write({"event": "failed", "video_id": video.id, "reason": video.reason})
 
     def show(self, known: PackageMap, *, final: bool) -> None:
+        """See Display."""
         for change in changes(self._shown, known):
             self._write(change)
         self._shown = known
@@ -81,6 +84,7 @@ class Screen:
         self._state = ""
 
     def waiting(self, video: Video) -> None:
+        """See Display."""
         if video.state != self._state:
             self._state = video.state
             self._console.print(
@@ -94,6 +98,7 @@ class Screen:
         """Say nothing: the sentence goes to standard error."""
 
     def show(self, known: PackageMap, *, final: bool) -> None:
+        """See Display."""
         self._shown = known
         if final:
             return
@@ -103,6 +108,7 @@ class Screen:
         self._live.update(draw(known, width, height, ascii_only=ascii_only), refresh=True)
 
     def close(self) -> None:
+        """See Display."""
         self._live.stop()
         if self._shown is not None:
             ascii_only = self._console.options.ascii_only
@@ -133,6 +139,7 @@ def _keys(loop: asyncio.AbstractEventLoop, leave: Callable[[], object]) -> Itera
     terminal = sys.stdin.fileno()
 
     def on_key() -> None:
+        """See Display."""
         pressed = os.read(terminal, 64)
         if not pressed:
             loop.remove_reader(terminal)
