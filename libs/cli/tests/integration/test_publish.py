@@ -11,6 +11,8 @@ import pytest
 
 from reelay.common.testing.servers import free_port, wait_until
 
+from .command import Command
+
 pytestmark = pytest.mark.integration
 
 
@@ -48,6 +50,45 @@ def test_json_has_one_object_for_every_step(command, server, reelay, film) -> No
     shown = [event for event in events(done) if event["event"] == "progress"]
     assert any("360p" in event.get("renditions", {}) for event in shown)
     assert reelay.videos["video-1"]["title"] == "Ä title"
+
+
+@pytest.fixture
+def misnamed(command: Command, film: Path, tmp_path: Path) -> Path:
+    """A film whose name is not UTF-8, where standard output takes nothing else."""
+    command.environment["PYTHONIOENCODING"] = "utf-8:strict"
+    return film.rename(tmp_path / os.fsdecode(b"F\xfclm.mp4"))
+
+
+def test_name_that_is_not_utf8_is_published_with_replacement_characters(
+    command, reelay, misnamed, tmp_path
+) -> None:
+    other = tmp_path / "other.mp4"
+    other.write_bytes(b"other")
+    done = command("publish", str(misnamed), str(other))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "F\ufffdlm.mp4: ready\n" in done.stdout
+    assert "other.mp4: ready\n" in done.stdout
+    assert [video["title"] for video in reelay.videos.values()] == ["F\ufffdlm", "other"]
+    assert reelay.metadata["upload-1"]["filename"] == "F\ufffdlm.mp4"
+    assert command.remembered == {}
+
+
+def test_title_that_is_not_utf8_is_published_so_too(command, reelay, film) -> None:
+    done = command("publish", "--title", os.fsdecode(b"\xfcber"), str(film))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert reelay.videos["video-1"]["title"] == "\ufffdber"
+
+
+def test_json_names_what_is_not_utf8_with_replacement_characters(
+    command, misnamed, tmp_path
+) -> None:
+    missing = tmp_path / os.fsdecode(b"\xe9.mp4")
+    done = command("publish", "--json", str(misnamed), str(missing))
+    assert done.returncode == 1
+    assert only("ready", done)["file"] == str(tmp_path / "F\ufffdlm.mp4")
+    said = f"{tmp_path}/\ufffd.mp4 cannot be read: No such file or directory."
+    assert only("failed", done)["reason"] == said
+    assert done.stderr == f"reelay: {said}\n"
 
 
 def test_visibility_is_told_only_when_it_was_chosen(command, reelay, film) -> None:

@@ -2,12 +2,13 @@
 
 import typer
 
+from reelay.cli.names import readable
 from reelay.common.errors import ReelayError
 
 
 def complain(sentence: str) -> None:
     """Write one sentence to standard error."""
-    typer.echo(f"reelay: {' '.join(sentence.split())}", err=True)
+    typer.echo(f"reelay: {readable(' '.join(sentence.split()))}", err=True)
 
 
 class CommandError(ReelayError):

@@ -13,6 +13,7 @@ from reelay.cli.errors import (
     VideoFailedError,
 )
 from reelay.cli.follow import follow
+from reelay.cli.names import readable
 from reelay.cli.remembered import RememberedUploads, Upload
 from reelay.cli.report import Report
 from reelay.cli.source import SourceFile, examine
@@ -61,7 +62,7 @@ class Publisher:
         try:
             file = examine(path)
             try:
-                await self._upload(file, title or path.stem)
+                await self._upload(file, readable(title or path.stem))
                 await self._follow(file)
             except (ServerRefusedError, VideoFailedError) as error:
                 if isinstance(error, VideoFailedError) or error.status not in PASSING:
@@ -136,12 +137,13 @@ def how_to_go_on(stage: Stage, server: str) -> str:
     """Return the sentence that a person reads after Ctrl-C."""
     if stage.path is None:
         return "Stopped before anything was sent."
+    name = readable(stage.path.name)
     if stage.is_uploaded:
         return (
-            f"Stopped watching: {stage.path.name} is uploaded and the server goes on with it "
+            f"Stopped watching: {name} is uploaded and the server goes on with it "
             f"({server}/api/v1/videos/{stage.video_id}); the same command watches it again."
         )
-    return f"Stopped: run the same command again and the upload of {stage.path.name} goes on."
+    return f"Stopped: run the same command again and the upload of {name} goes on."
 
 
 def _reason(video: Video) -> str:

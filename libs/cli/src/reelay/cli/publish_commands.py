@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from reelay.cli.errors import complain
+from reelay.cli.names import readable
 from reelay.cli.server_options import Server, Token, find_server
 from reelay.common.errors import ReelayError
 
@@ -94,7 +95,7 @@ async def _publish_each(
                 await publisher.publish(path, title)
             except ReelayError as error:
                 failed = True
-                named = str(path) in error.detail or len(files) == 1
+                named = readable(str(path)) in error.detail or len(files) == 1
                 complain(error.detail if named else f"{path}: {error.detail}")
     finally:
         await api.close()

@@ -8,6 +8,7 @@ from typing import Protocol, TextIO
 
 from reelay.cli import quantities
 from reelay.cli.api import Video
+from reelay.cli.names import readable
 from reelay.cli.source import SourceFile
 
 LINE_INTERVAL_S = 5.0
@@ -64,25 +65,30 @@ class PlainReport:
         self._state = ""
 
     def uploading(self, file: SourceFile, video_id: str, offset: int) -> None:
+        """See Report."""
         self._file, self._state, self._said_at = file, "", time.monotonic()
         where = f", going on at {quantities.size(offset)}" if offset else ""
         self.say(f"{file.name}: uploading {quantities.size(file.size_bytes)}{where}")
 
     def sent(self, offset: int) -> None:
+        """See Report."""
         if self._file and self._is_time():
             share = quantities.percent(offset / self._file.size_bytes)
             self.say(f"{self._file.name}: {share} % uploaded")
 
     def interrupted(self, reason: str, delay_s: float) -> None:
+        """See Report."""
         self.say(f"{reason} Trying again in {quantities.duration(delay_s)}.")
 
     def uploaded(self, file: SourceFile, video_id: str, sent_bytes: int, took_s: float) -> None:
+        """See Report."""
         self.say(
             f"{file.name}: uploaded in {quantities.duration(took_s)} "
             f"({quantities.rate(sent_bytes, took_s)})"
         )
 
     def encoding(self, video: Video) -> None:
+        """See Report."""
         changed = video.state != self._state
         if changed or self._is_time():
             self._state, self._said_at = video.state, time.monotonic()
@@ -90,10 +96,12 @@ class PlainReport:
             self.say(f"{name}: {video.state}, {quantities.percent(video.progress)} % encoded")
 
     def playable(self, file: SourceFile, video: Video) -> None:
+        """See Report."""
         self.say(f"{file.name}: watch it at {video.hls}")
         self.say(f"{file.name}: or with DASH at {video.dash}")
 
     def ready(self, file: SourceFile, video: Video) -> None:
+        """See Report."""
         self.say(f"{file.name}: ready")
 
     def failed(self, path: Path, reason: str, video_id: str | None) -> None:
@@ -122,19 +130,23 @@ class JsonReport:
         self._progress: tuple[str, int] | None = None
 
     def uploading(self, file: SourceFile, video_id: str, offset: int) -> None:
+        """See Report."""
         self._say("uploading", file.path, video_id, offset=offset, size_bytes=file.size_bytes)
 
     def sent(self, offset: int) -> None:
         """Say nothing: a line for each block would drown the steps."""
 
     def interrupted(self, reason: str, delay_s: float) -> None:
+        """See Report."""
         self._write({"event": "interrupted", "reason": reason, "retry_in_s": delay_s})
 
     def uploaded(self, file: SourceFile, video_id: str, sent_bytes: int, took_s: float) -> None:
+        """See Report."""
         seconds = round(took_s, 3)
         self._say("uploaded", file.path, video_id, sent_bytes=sent_bytes, seconds=seconds)
 
     def encoding(self, video: Video) -> None:
+        """See Report."""
         progress = video.state, quantities.percent(video.progress)
         if progress == self._progress:
             return
@@ -154,19 +166,24 @@ class JsonReport:
         )
 
     def playable(self, file: SourceFile, video: Video) -> None:
+        """See Report."""
         self._say("playable", file.path, video.id, hls=video.hls, dash=video.dash)
 
     def ready(self, file: SourceFile, video: Video) -> None:
+        """See Report."""
         self._say("ready", file.path, video.id, hls=video.hls, dash=video.dash)
 
     def failed(self, path: Path, reason: str, video_id: str | None) -> None:
+        """See Report."""
         self._say("failed", path, video_id, reason=reason)
 
     def close(self) -> None:
         """Do nothing: a line is finished when it is written."""
 
     def _say(self, event: str, path: Path, video_id: str | None, **more: object) -> None:
-        self._write({"event": event, "file": str(path), "video_id": video_id, **more})
+        # Lone surrogates in JSON are unpredictable (RFC 8259, section 8.2).
+        name = readable(str(path))
+        self._write({"event": event, "file": name, "video_id": video_id, **more})
 
     def _write(self, members: dict[str, object]) -> None:
         self._out.write(json.dumps(members) + "\n")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from reelay.cli.errors import FileUnusableError
+from reelay.cli.names import readable
 
 BLOCK_BYTES = 256 * 1024
 
@@ -21,26 +22,32 @@ class SourceFile:
 
     @property
     def name(self) -> str:
-        """What the file is called."""
-        return self.path.name
+        """What the file is called, as text that can be sent and printed."""
+        return readable(self.path.name)
+
+    @property
+    def place(self) -> str:
+        """Where it lies, as such text."""
+        return readable(str(self.path))
 
 
 def examine(path: Path) -> SourceFile:
     """Return the file at `path`; raises FileUnusableError that says what is wrong with it."""
+    place = readable(str(path))
     try:
         # Opening a named pipe would wait for a writer for ever.
         if path.is_dir():
-            raise FileUnusableError(f"{path} is a directory; name the files in it.")
+            raise FileUnusableError(f"{place} is a directory; name the files in it.")
         if path.exists() and not path.is_file():
-            raise FileUnusableError(f"{path} is not a regular file.")
+            raise FileUnusableError(f"{place} is not a regular file.")
         with path.open("rb") as file:
             info = path.stat()
             file.read(1)
     except (OSError, ValueError) as error:
         what = error.strerror if isinstance(error, OSError) else str(error)
-        raise FileUnusableError(f"{path} cannot be read: {what}.") from error
+        raise FileUnusableError(f"{place} cannot be read: {what}.") from error
     if not stat.S_ISREG(info.st_mode) or info.st_size == 0:
-        raise FileUnusableError(f"{path} is empty.")
+        raise FileUnusableError(f"{place} is empty.")
     return SourceFile(path.absolute(), info.st_size, info.st_mtime_ns)
 
 
@@ -57,9 +64,9 @@ async def blocks(
             try:
                 block = stream.read(min(BLOCK_BYTES, end - offset))
             except OSError as error:
-                raise FileUnusableError(f"{file.path} cannot be read: {error}.") from error
+                raise FileUnusableError(f"{file.place} cannot be read: {error}.") from error
             if not block:
-                raise FileUnusableError(f"{file.path} became shorter while it was sent.")
+                raise FileUnusableError(f"{file.place} became shorter while it was sent.")
             yield block
             offset += len(block)
             on_sent(offset)
@@ -68,7 +75,7 @@ async def blocks(
 def _open_unchanged(file: SourceFile, start: int) -> BinaryIO:
     now = examine(file.path)
     if now != file:
-        raise FileUnusableError(f"{file.path} was changed while it was sent; publish it again.")
+        raise FileUnusableError(f"{file.place} was changed while it was sent; publish it again.")
     stream = file.path.open("rb")
     stream.seek(start)
     return stream
