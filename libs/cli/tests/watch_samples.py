@@ -38,6 +38,10 @@ def stored(*ranges: tuple[str, int, int], package_id: str = ID) -> ManifestUpdat
     )
 
 
+def everything() -> ManifestUpdated:
+    return stored(*((rendition.name, 1, len(ENDS_S)) for rendition in PACKAGE.renditions))
+
+
 def chunk(
     renditions: str, first: int, last: int, lane: Lane = Lane.LADDER, *, task: int = 1,
     attempt: int = 1, package_id: str = ID,

@@ -9,9 +9,9 @@ from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program
 
-from ..watch_samples import ID, VIDEO, chunk, planned, stored
+from ..watch_samples import ID, VIDEO, chunk, everything, planned, stored
 from .conftest import Command
-from .watching import COMPLETED, CONTENT, FAILED, INDEX, tell, video
+from .watching import COMPLETED, CONTENT, FAILED, INDEX, REMOVED, tell, video
 
 pytestmark = pytest.mark.integration
 
@@ -96,6 +96,49 @@ async def test_old_failure_of_a_package_that_is_made_again_does_not_end_it(watch
     await packager.publish(stored(("720p", 1, 1)))
     watching = watch(ID)
     watching.wait_for(event="package", state="planned", segments_stored=1)
+
+
+async def test_removal_ends_it(watch, packager: Messaging) -> None:
+    await packager.publish(planned())
+    watching = watch(ID)
+    watching.wait_for(event="package", state="planned")
+    await packager.publish(REMOVED)
+    assert watching.end() == (
+        1, "reelay: This package was removed: no video needs it any more.\n"
+    )  # fmt: skip
+
+
+async def test_package_that_is_made_again_after_its_removal_begins_anew(watch, packager) -> None:
+    for fact in (planned(), everything(), COMPLETED, REMOVED, planned()):
+        await packager.publish(fact)
+    await packager.publish(stored(("720p", 1, 1)))
+    watching = watch(ID)
+    watching.wait_for(event="package", state="planned", segments_stored=1)
+    await packager.publish(stored(("720p", 2, 3)))
+    watching.wait_for(event="stored", rendition="720p", first=2, last=3, segments_stored=3)
+    await packager.publish(COMPLETED)
+    assert watching.end() == (0, "")
+    assert watching.lines[-1]["state"] == "ready"
+
+
+async def test_package_that_is_repaired_is_complete_only_with_its_index(watch, packager) -> None:
+    for fact in (planned(), everything(), COMPLETED):
+        await packager.publish(fact)
+    await packager.publish(chunk("720p", 3, 4))
+    watching = watch(ID)
+    first = watching.wait_for(event="package", state="playable", segments_stored=16)
+    assert first["renditions"]["720p"]["encoding"] == {"ladder": [[3, 4]]}
+    await packager.publish(stored(("720p", 3, 3)))
+    watching.wait_for(event="stored", rendition="720p", first=3, last=3, segments_stored=17)
+    await packager.publish(COMPLETED)
+    assert watching.end() == (0, "")
+    assert watching.lines[-1]["segments_stored"] == 18
+
+
+async def test_second_video_that_needs_the_package_hides_nothing_of_it(watch, packager) -> None:
+    for fact in (planned(), everything(), planned()):
+        await packager.publish(fact)
+    watch(ID).wait_for(event="package", state="playable", segments_stored=18)
 
 
 async def test_newest_video_is_waited_for_until_it_has_a_plan(watch, pages, packager) -> None:

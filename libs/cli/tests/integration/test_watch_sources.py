@@ -9,7 +9,9 @@ from uuid import UUID
 import pytest
 from nats.js.api import ConsumerConfig
 
-from reelay.cli.watch_sources import BEFORE_ITS_PLAN, listen
+from reelay.cli.watch_past import BEFORE_ITS_PLAN
+from reelay.cli.watch_sources import listen
+from reelay.common.events import PackageRemoved
 from reelay.common.message import Message
 from reelay.common.messaging import Messaging
 from reelay.common.tasks import end
@@ -26,10 +28,15 @@ class Noted:
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.looks: list[set[UUID]] = []
+        self.forgotten_until: list[float] = []
         self._news = asyncio.Event()
 
     def hear(self, message: Message, at: float) -> None:
         self.messages.append(message)
+        self._news.set()
+
+    def forget_until(self, at: float) -> None:
+        self.forgotten_until.append(at)
         self._news.set()
 
     def see_work(self, tasks: Collection[UUID], at: float) -> None:
@@ -97,3 +104,35 @@ async def test_all_facts_are_read_where_no_plan_is_known(
     async with listening(nats) as noted:
         await noted.until(lambda: len(noted.messages) == 1)
         assert (await fact_reader(packager)).opt_start_time is None
+
+
+async def test_facts_of_a_package_that_was_removed_are_not_read(
+    packager: Messaging, nats: Program
+) -> None:
+    await packager.publish(planned())
+    await packager.publish(stored(("720p", 1, 2)))
+    await packager.publish(PackageRemoved(package_id=ID))
+    await packager.publish(PackageRemoved(package_id="0b" * 32))
+    await packager.publish(stored(("audio", 1, 1)))
+    await packager.publish(planned())
+    await packager.publish(planned())
+    removal = await packager.jetstream.get_msg("EVENTS", 3)
+    async with listening(nats) as noted:
+        await noted.until(lambda: len(noted.messages) == 3)
+        reader = await fact_reader(packager)
+    assert noted.messages == [stored(("audio", 1, 1)), planned(), planned()]
+    assert reader.opt_start_seq == 4
+    assert removal.time is not None
+    assert noted.forgotten_until == [pytest.approx(removal.time.timestamp(), abs=1e-3)]
+
+
+async def test_package_that_was_removed_and_is_not_planned_again_has_no_facts(
+    packager: Messaging, nats: Program
+) -> None:
+    await packager.publish(planned())
+    await packager.publish(PackageRemoved(package_id=ID))
+    async with listening(nats) as noted:
+        await noted.until(lambda: bool(noted.forgotten_until))
+        await packager.publish(planned())
+        await noted.until(lambda: bool(noted.messages))
+    assert noted.messages == [planned()]

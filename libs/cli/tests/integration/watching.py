@@ -13,7 +13,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from reelay.common.events import TranscodeCompleted, TranscodeFailed
+from reelay.common.events import PackageRemoved, TranscodeCompleted, TranscodeFailed
 from reelay.common.message import Message
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program
@@ -26,6 +26,7 @@ CONTENT = f"/api/v1/content/{ID}"
 ENTER, LEAVE = "\x1b[?1049h", "\x1b[?1049l"
 COMPLETED = TranscodeCompleted(package_id=ID, root_digest="d", size_bytes=1_500_000)
 FAILED = TranscodeFailed(package_id=ID, asset_id="a", reason="The disk is full.")
+REMOVED = PackageRemoved(package_id=ID)
 INDEX = {"package_id": ID, "root_digest": "d", "objects": {"plan.json": {"size": 10}}}
 PLAN = {"renditions": [{"id": r.name, "kind": r.kind, "path": r.path, "segments": 6}
                        for r in PACKAGE.renditions]}  # fmt: skip
@@ -42,7 +43,10 @@ def video(**more: Any) -> dict[str, Any]:
 
 
 class Server(ThreadingHTTPServer):
-    """Answers with what `pages` holds: text as it is, all else as JSON."""
+    """Answers with what `pages` holds: text as it is, all else as JSON, problems with their status.
+
+    A problem is an object with a `status` (RFC 9457).
+    """
 
     pages: dict[str, Any]
 
@@ -50,13 +54,20 @@ class Server(ThreadingHTTPServer):
 class Pages(BaseHTTPRequestHandler):
     server: Server
 
+    def do_HEAD(self) -> None:
+        self.send_page()
+
     def do_GET(self) -> None:
-        page = self.server.pages.get(self.path)
+        self.wfile.write(self.send_page())
+
+    def send_page(self) -> bytes:
+        """Send the head; return the body."""
+        page = self.server.pages.get(self.path, {"status": 404})
         body = (page if isinstance(page, str) else json.dumps(page)).encode()
-        self.send_response(200 if page is not None else 404)
+        self.send_response(page.get("status", 200) if isinstance(page, dict) else 200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        return body
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -103,13 +114,14 @@ class Watching:
     def end(self) -> tuple[int, str]:
         """Wait for the end; return exit code and standard error."""
         assert self.process.stderr is not None
+        code = self.process.wait(20)
         said = self.process.stderr.read()
         self._reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()
         self.process.stderr.close()
         assert "Traceback" not in said, said
-        return self.process.wait(20), said
+        return code, said
 
 
 async def tell(packager: Messaging, message: Message) -> None:

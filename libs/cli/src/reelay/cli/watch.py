@@ -11,7 +11,7 @@ from uuid import UUID
 
 from rich.console import Console
 
-from reelay.cli.api import Api
+from reelay.cli.api import Api, Video
 from reelay.cli.dead_letters import instance_url
 from reelay.cli.environment import find_token
 from reelay.cli.errors import (
@@ -22,8 +22,9 @@ from reelay.cli.errors import (
     VideoFailedError,
 )
 from reelay.cli.status import find_instance
+from reelay.cli.watch_package import read_completion, read_package
 from reelay.cli.watch_screen import Display, Lines, Screen, attended
-from reelay.cli.watch_sources import listen, read_completion, read_package
+from reelay.cli.watch_sources import listen
 from reelay.cli.watch_state import WatchState
 from reelay.common.message import Message
 from reelay.common.tasks import end
@@ -87,19 +88,22 @@ class Watcher:
         url = find_instance(self._settings.data).url
         api = Api(url, _token_for(url))
         try:
-            package_id, title = await self._find(api, identity)
-            state = WatchState(await read_package(api, package_id), title)
+            package_id, video = await self._find(api, identity)
+            state = WatchState(await read_package(api, package_id), video.title if video else "")
             if await read_completion(api, package_id) is not None:
                 state.mark_complete(time.time())
-            await self._show(api, state)
+            if state.is_complete and not self._follow:
+                self._display.show(state.map(time.time()), final=True)
+            else:
+                await self._show(api, state)
         finally:
             self._display.close()
             await api.close()
 
-    async def _find(self, api: Api, identity: str | None) -> tuple[str, str]:
-        """Return id and title of the package, as soon as it is planned."""
+    async def _find(self, api: Api, identity: str | None) -> tuple[str, Video | None]:
+        """Return the package's id, as soon as it is planned, and the video that is watched."""
         if identity and PACKAGE_ID.fullmatch(identity):
-            return identity, ""
+            return identity, None
         video = await (api.video(identity) if identity else api.newest_video())
         if video is None:
             raise NothingToWatchError
@@ -110,20 +114,18 @@ class Watcher:
         if video.state == "failed" or not video.package_id:
             self._display.failed(video)
             raise VideoFailedError(video.reason or VideoFailedError().detail)
-        return video.package_id, video.title
+        return video.package_id, video
 
     async def _show(self, api: Api, state: WatchState) -> None:
-        if state.is_complete and not self._follow:
-            self._display.show(state.map(time.time()), final=True)
-            return
         caught_up = asyncio.Event()
         listening = asyncio.create_task(self._listen(state, caught_up))
         try:
             await _either(caught_up, listening)
             await _complete_title(api, state)
+            await _disbelieve_earlier_completion(api, state)
             while not self._draw(state):
                 await asyncio.sleep(REDRAW_AT_MOST_EVERY_S)
-                await _either(self.news, listening, REDRAW_AT_LEAST_EVERY_S)
+                await _either(self.news, listening, timeout_s=REDRAW_AT_LEAST_EVERY_S)
                 self.news.clear()
         finally:
             await end(listening)
@@ -169,6 +171,10 @@ class _Ears:
         self.state.hear(message, at)
         self.news.set()
 
+    def forget_until(self, at: float) -> None:
+        self.state.forget_until(at)
+        self.news.set()
+
     def see_work(self, tasks: Collection[UUID], at: float) -> None:
         self.state.see_work(tasks, at)
         self.news.set()
@@ -186,16 +192,17 @@ def _token_for(url: str) -> str:
 
 
 async def _either(
-    event: asyncio.Event, listening: asyncio.Task[None], timeout_s: float | None = None
+    event: asyncio.Event, *tasks: asyncio.Task[None], timeout_s: float | None = None
 ) -> None:
-    """Return when the event is set or the time is over; raise what ended the listening."""
+    """Return when the event is set, a task or the time is over; raise what ended a task."""
     waiting = asyncio.create_task(event.wait())
     try:
-        await asyncio.wait([waiting, listening], timeout=timeout_s, return_when="FIRST_COMPLETED")
+        await asyncio.wait([waiting, *tasks], timeout=timeout_s, return_when="FIRST_COMPLETED")
     finally:
         waiting.cancel()
-    if listening.done():
-        listening.result()
+    for task in tasks:
+        if task.done():
+            task.result()
 
 
 async def _complete_title(api: Api, state: WatchState) -> None:
@@ -204,3 +211,9 @@ async def _complete_title(api: Api, state: WatchState) -> None:
         # The video may be deleted by now.
         with contextlib.suppress(ServerRefusedError):
             state.title = (await api.video(str(state.video_id))).title
+
+
+async def _disbelieve_earlier_completion(api: Api, state: WatchState) -> None:
+    """Reopen a package that is being repaired: no fact tells of it, but its index is gone."""
+    if state.is_complete and await read_completion(api, state.package.package_id) is None:
+        state.reopen()

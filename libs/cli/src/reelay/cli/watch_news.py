@@ -8,6 +8,7 @@ from reelay.common.commands import EncodeChunk, SegmentDemanded, SegmentSpec
 from reelay.common.events import (
     ManifestUpdated,
     PackagePlanned,
+    PackageRemoved,
     SegmentFailed,
     SegmentRange,
     TranscodeCompleted,
@@ -34,6 +35,8 @@ def sentence(message: Message, package: Package) -> str:
             return f"complete: {quantities.size(message.size_bytes)}"
         case TranscodeFailed():
             return f"failed: {_line(message.reason)}"
+        case PackageRemoved():
+            return "removed"
     return ""
 
 
