@@ -1,10 +1,12 @@
 """`reelay watch` as a process, beside a real NATS server and a server of plans."""
 
 import signal
+from subprocess import TimeoutExpired
 from typing import Any
 
 import pytest
 
+from reelay.cli.watch_asking import ASK_EVERY_S
 from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program
@@ -96,6 +98,56 @@ async def test_old_failure_of_a_package_that_is_made_again_does_not_end_it(watch
     await packager.publish(stored(("720p", 1, 1)))
     watching = watch(ID)
     watching.wait_for(event="package", state="planned", segments_stored=1)
+
+
+async def test_video_that_is_deleted_in_the_middle_ends_it(watch, pages, packager) -> None:
+    await packager.publish(planned())
+    await packager.publish(stored(("360p", 1, 1), ("audio", 1, 1)))
+    watching = watch()
+    watching.wait_for(event="package", state="playable")
+    del pages[f"/api/v1/videos/{VIDEO}"]
+    assert watching.end() == (1, "reelay: This video was removed.\n")
+    last = watching.lines[-1]
+    assert (last["event"], last["state"]) == ("state", "failed")
+    assert last["reason"] == "This video was removed."
+
+
+async def test_video_that_gets_another_package_ends_it(watch, pages, packager) -> None:
+    watching = watch(str(VIDEO), "--follow")
+    watching.wait_for(event="package")
+    pages[f"/api/v1/videos/{VIDEO}"] = video(package_id="0b" * 32)
+    assert watching.end() == (
+        1, "reelay: This video has another package by now; watch it again.\n"
+    )  # fmt: skip
+
+
+async def test_server_that_cannot_answer_for_a_while_does_not_end_it(
+    watch, pages, packager
+) -> None:
+    watching = watch(str(VIDEO))
+    watching.wait_for(event="package")
+    pages[f"/api/v1/videos/{VIDEO}"] = {"status": 503}
+    await packager.publish(stored(("720p", 1, 1)))
+    watching.wait_for(event="stored")
+    with pytest.raises(TimeoutExpired):
+        watching.process.wait(2 * ASK_EVERY_S)
+    await packager.publish(COMPLETED)
+    assert watching.end() == (0, "")
+
+
+async def test_package_that_no_video_needs_any_more_ends_it(watch, pages, packager) -> None:
+    watching = watch(ID)
+    watching.wait_for(event="package")
+    del pages[f"{CONTENT}/plan.json"]
+    assert watching.end() == (1, "reelay: This package was removed, or is private by now.\n")
+
+
+async def test_package_that_was_given_up_ends_it_with_the_reason(watch, pages, packager) -> None:
+    pages[f"{CONTENT}/index.json"] = {"status": 410, "detail": "It is replaced by another."}
+    watching = watch(ID)
+    code, said = watching.end()
+    assert code == 1
+    assert said.endswith("says: It is replaced by another.\n")
 
 
 async def test_removal_ends_it(watch, packager: Messaging) -> None:

@@ -87,9 +87,15 @@ class Api:
 
     async def content(self, package_id: str, path: str) -> bytes:
         """Return an object of a package."""
-        plain = f"{self.server}/api/v1/content/{package_id}"
-        url = self._contents.get(package_id, plain)
-        return (await self.send("GET", f"{url}/{path}")).content
+        return (await self.send("GET", self._content_url(package_id, path))).content
+
+    async def content_status(self, package_id: str, path: str) -> int:
+        """Return the HTTP status of an object: 200 when it is there, 410 when it never will be."""
+        try:
+            answer = await self.send("HEAD", self._content_url(package_id, path))
+        except ServerRefusedError as error:
+            return error.status
+        return answer.status_code
 
     async def events(self, video_id: str) -> AsyncGenerator[ServerEvent, None]:
         """Yield live updates of a video until the server ends the stream."""
@@ -126,6 +132,10 @@ class Api:
         except httpx.TransportError as error:
             raise self._unreachable(error) from error
         return answer
+
+    def _content_url(self, package_id: str, path: str) -> str:
+        plain = f"{self.server}/api/v1/content/{package_id}"
+        return f"{self._contents.get(package_id, plain)}/{path}"
 
     async def _check(self, answer: httpx.Response) -> None:
         if answer.is_success:

@@ -22,6 +22,7 @@ from reelay.cli.errors import (
     VideoFailedError,
 )
 from reelay.cli.status import find_instance
+from reelay.cli.watch_asking import until_over
 from reelay.cli.watch_package import read_completion, read_package
 from reelay.cli.watch_screen import Display, Lines, Screen, attended
 from reelay.cli.watch_sources import listen
@@ -95,7 +96,7 @@ class Watcher:
             if state.is_complete and not self._follow:
                 self._display.show(state.map(time.time()), final=True)
             else:
-                await self._show(api, state)
+                await self._show(api, state, video)
         finally:
             self._display.close()
             await api.close()
@@ -116,19 +117,20 @@ class Watcher:
             raise VideoFailedError(video.reason or VideoFailedError().detail)
         return video.package_id, video
 
-    async def _show(self, api: Api, state: WatchState) -> None:
+    async def _show(self, api: Api, state: WatchState, video: Video | None) -> None:
         caught_up = asyncio.Event()
         listening = asyncio.create_task(self._listen(state, caught_up))
+        asking = asyncio.create_task(self._ask(api, state, video))
         try:
-            await _either(caught_up, listening)
+            await _either(caught_up, listening, asking)
             await _complete_title(api, state)
             await _disbelieve_earlier_completion(api, state)
             while not self._draw(state):
                 await asyncio.sleep(REDRAW_AT_MOST_EVERY_S)
-                await _either(self.news, listening, timeout_s=REDRAW_AT_LEAST_EVERY_S)
+                await _either(self.news, listening, asking, timeout_s=REDRAW_AT_LEAST_EVERY_S)
                 self.news.clear()
         finally:
-            await end(listening)
+            await end(listening, asking)
 
     def _draw(self, state: WatchState) -> bool:
         """Show the map, and tell whether it is final; raises VideoFailedError."""
@@ -157,6 +159,12 @@ class Watcher:
                 if time.monotonic() > give_up_at:
                     raise
             await asyncio.sleep(RECONNECT_EVERY_S)
+
+    async def _ask(self, api: Api, state: WatchState, video: Video | None) -> None:
+        """Return when nothing more will come of the package, for a reason the state then knows."""
+        package_id = state.package.package_id
+        state.end(await until_over(api, package_id, video.id if video else None), time.time())
+        self.news.set()
 
 
 @dataclass(frozen=True)
