@@ -1,0 +1,130 @@
+"""`reelay watch` beside all that it hears of: a real film, made by the real services."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from reelay.common.testing.media import Media
+from reelay.common.testing.servers import wait_until
+
+from .conftest import Instance, start_instance
+from .uploads import Upload
+
+pytestmark = pytest.mark.e2e
+
+Line = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def watched_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
+    """A system whose encoder is held."""
+    running = start_instance(tmp_path_factory.mktemp("watched") / "data")
+    yield running
+    running.stop()
+
+
+class Watching:
+    """`reelay watch --json` that runs, and what it wrote."""
+
+    def __init__(self, instance: Instance, identity: str, folder: Path) -> None:
+        self._out, self._err = folder / f"{identity}.out", folder / f"{identity}.err"
+        with self._out.open("w") as out, self._err.open("w") as err:
+            self.process = subprocess.Popen(
+                [str(Path(sys.executable).parent / "reelay"), "watch", "--json", identity],
+                env=instance.environment, stdout=out, stderr=err,
+            )  # fmt: skip
+
+    @property
+    def lines(self) -> list[Line]:
+        """What it told until now."""
+        whole = self._out.read_text().rpartition("\n")[0]
+        return [json.loads(line) for line in whole.splitlines()]
+
+    def first(self, event: str) -> Line:
+        """Return the first line of an event, as soon as it is told."""
+
+        def told() -> list[Line]:
+            assert self.process.poll() is None, self._err.read_text()
+            return [line for line in self.lines if line["event"] == event]
+
+        wait_until(lambda: bool(told()), f"{event} is told", 60)
+        return told()[0]
+
+    def end(self) -> tuple[int, str]:
+        """Wait for the end; return exit code and standard error."""
+        return self.process.wait(60), self._err.read_text()
+
+
+@contextmanager
+def watching(instance: Instance, identity: str, folder: Path) -> Iterator[Watching]:
+    """Run `reelay watch`."""
+    watch = Watching(instance, identity, folder)
+    try:
+        yield watch
+    finally:
+        watch.process.kill()
+        watch.process.wait()
+
+
+@contextmanager
+def held(pid: int) -> Iterator[None]:
+    """Keep a process from doing anything."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(pid, signal.SIGCONT)
+
+
+def stored(lines: list[Line]) -> dict[str, set[int]]:
+    """Return which segments of each rendition were told to be stored."""
+    found: dict[str, set[int]] = {}
+    for line in lines:
+        if line["event"] == "stored":
+            numbers = range(line["first"], line["last"] + 1)
+            found.setdefault(line["rendition"], set()).update(numbers)
+    return found
+
+
+def test_film_is_watched_from_its_plan_until_it_is_ready(
+    watched_instance: Instance, media: Media, tmp_path: Path
+) -> None:
+    upload = Upload(watched_instance, media.numbered(8, "25", (320, 180))).begin()
+    with watching(watched_instance, upload.video_id, tmp_path) as watch:
+        watch.first("waiting")
+        # The encoder is held until the map is there, so that all of the film is made after it.
+        with held(watched_instance.pids()["encoder"]):
+            upload.send()
+            planned = watch.first("package")
+        assert watch.end() == (0, "")
+    assert (planned["state"], planned["segments_stored"]) == ("planned", 0)
+    renditions = planned["renditions"]
+    assert all(rendition["encoding"].get("opening") for rendition in renditions.values())
+    whole = {name: {*range(1, one["total"] + 1)} for name, one in renditions.items()}
+    assert stored(watch.lines) == whole
+    last = watch.lines[-1]
+    assert (last["event"], last["state"], last["progress"]) == ("state", "ready", 1.0)
+
+
+def test_film_that_is_deleted_while_it_is_made_is_watched_no_longer(
+    watched_instance: Instance, media: Media, tmp_path: Path
+) -> None:
+    upload = Upload(watched_instance, media.numbered(6, "25", (320, 180))).begin()
+    with ExitStack() as watches, held(watched_instance.pids()["encoder"]):
+        upload.send()
+        by_video = watches.enter_context(watching(watched_instance, upload.video_id, tmp_path))
+        package_id = by_video.first("package")["package_id"]
+        by_package = watches.enter_context(watching(watched_instance, package_id, tmp_path))
+        by_package.first("package")
+        watched_instance.delete(upload.video_id)
+        assert by_video.end() == (1, "reelay: This video was removed.\n")
+        gone = "reelay: This package was removed, or is private by now.\n"
+        assert by_package.end() == (1, gone)
