@@ -13,6 +13,7 @@ from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavaila
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary
 from reelay.packager.adapters.ffprobe import FFprobe, NeedsIndexError
+from reelay.packager.adapters.process import OUTPUT_LIMIT_BYTES, run_program
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.domain.source import SourceFacts, UnplayableSourceError
 
@@ -119,6 +120,17 @@ async def test_source_without_index_is_rewritten_once_with_all_its_frames(
 async def test_video_without_sound(media: Media) -> None:
     facts = await probe(media.numbered(1, sound=False))
     assert facts.audio is None
+
+
+async def test_tags_are_not_read_however_long_they_are(media: Media, tmp_path: Path) -> None:
+    plain = media.numbered(1, container="mkv")
+    tags, path = tmp_path / "tags", tmp_path / "tagged.mkv"
+    tags.write_text(f";FFMETADATA1\ncomment={'x' * 2 * OUTPUT_LIMIT_BYTES}\n")
+    argv = [ffmpeg_binary(), "-v", "error", "-i", str(plain), "-f", "ffmetadata", "-i", str(tags),
+            "-map_metadata", "1", "-c", "copy", str(path)]  # fmt: skip
+    assert (await run_program(argv, timeout_s=60)).code == 0
+    assert path.stat().st_size > OUTPUT_LIMIT_BYTES
+    assert await probe(path) == await probe(plain)
 
 
 @pytest.mark.parametrize(

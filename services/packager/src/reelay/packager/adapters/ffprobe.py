@@ -6,7 +6,7 @@ from fractions import Fraction
 from typing import Any
 
 from reelay.common.source_input import SourceInput
-from reelay.packager.adapters.process import run_program
+from reelay.packager.adapters.process import EndlessOutputError, run_program
 from reelay.packager.domain.source import (
     AudioFacts,
     SourceFacts,
@@ -28,6 +28,18 @@ INTERLACED = {"tt", "bb", "tb", "bt"}
 PREROLL_S = 0.5
 PROBE_TIMEOUT_S = 60.0
 
+ENTRIES = (
+    "format=format_name,duration,start_time",
+    "stream=index,codec_type,codec_name,codec_long_name,codec_tag_string,width,height,"
+    "sample_aspect_ratio,avg_frame_rate,r_frame_rate,field_order,color_transfer,sample_rate,"
+    "channels,start_time,duration",
+    "stream_disposition=attached_pic",
+    "stream_tags=DURATION",
+    "stream_side_data=rotation",
+)
+"""What `facts` uses, and nothing else: a file may have gigabytes of tags."""
+
+ENDLESS = "The file describes its contents at such length that it cannot be read."
 REASONS = (
     ("moov atom not found", "The file is damaged or incomplete: its index is missing. "
      "Upload the whole file again."),
@@ -53,11 +65,14 @@ class FFprobe:
         Raises UnplayableSourceError with a sentence for a person, or NeedsIndexError.
         """
         argv = [
-            self._binary, "-v", "error", "-print_format", "json", "-show_format", "-show_streams",
-            "-format_whitelist", ",".join(DEMUXERS),
+            self._binary, "-v", "error", "-print_format", "json",
+            "-show_entries", ":".join(ENTRIES), "-format_whitelist", ",".join(DEMUXERS),
             "-protocol_whitelist", source.protocols, source.url,
         ]  # fmt: skip
-        done = await run_program(argv, timeout_s=PROBE_TIMEOUT_S)
+        try:
+            done = await run_program(argv, timeout_s=PROBE_TIMEOUT_S)
+        except EndlessOutputError as error:
+            raise UnplayableSourceError(ENDLESS) from error
         if done.code != 0:
             raise UnplayableSourceError(_reason(done.stderr))
         return facts(json.loads(done.stdout), indexed=indexed)

@@ -1,23 +1,35 @@
-"""Runs a short helper program within limits of time and memory."""
+"""Runs a short helper program within limits of time, memory and output."""
 
 import asyncio
 import contextlib
+import os
 import resource
+import signal
 from dataclasses import dataclass
 from math import ceil
 
-from reelay.common.errors import TransientError
+from reelay.common.errors import PermanentError, TransientError
+from reelay.common.tasks import end
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
+OUTPUT_LIMIT_BYTES = 8 * 1024**2
+"""Far more than any program here has to say; what it says lies in our memory."""
+LOG_BYTES = 64 * 1024
+"""So much of a program's complaints is kept, from their end."""
+READ_BYTES = 64 * 1024
 
 
 class ProgramTimeoutError(TransientError):
     """A helper program took too long and was ended."""
 
 
+class EndlessOutputError(PermanentError):
+    """A helper program printed more than it may and was ended."""
+
+
 @dataclass(frozen=True)
 class Finished:
-    """How a program ended, and what it wrote."""
+    """How a program ended, and what it wrote; of its complaints the last."""
 
     code: int
     stdout: bytes
@@ -25,26 +37,61 @@ class Finished:
 
 
 async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
-    """Run `argv` to its end; raises ProgramTimeoutError after `timeout_s` seconds."""
+    """Run `argv` to its end; raises ProgramTimeoutError after `timeout_s` seconds.
+
+    Raises EndlessOutputError for more than OUTPUT_LIMIT_BYTES on its standard output.
+    """
     process = await asyncio.create_subprocess_exec(
         *argv,
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
     )
-    cpu_s = ceil(timeout_s)
-    with contextlib.suppress(ProcessLookupError):  # it has ended already
-        resource.prlimit(process.pid, resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-        # Ends it even when we are killed before our own time limit.
-        resource.prlimit(process.pid, resource.RLIMIT_CPU, (cpu_s, cpu_s))
+    assert process.stdout is not None
+    assert process.stderr is not None
+    _limit(process.pid, ceil(timeout_s))
+    complaints = asyncio.create_task(_read_last(process.stderr))
     try:
         async with asyncio.timeout(timeout_s):
-            stdout, stderr = await process.communicate()
+            stdout = await _read_all(process.stdout, argv[0])
+            stderr = await complaints
+            code = await process.wait()
     except TimeoutError as error:
         raise ProgramTimeoutError(f"{argv[0]} took more than {timeout_s:g} s.") from error
     finally:
-        if process.returncode is None:
-            process.kill()
-            await process.wait()
-    assert process.returncode is not None
-    return Finished(process.returncode, stdout, stderr.decode(errors="replace"))
+        await end(complaints)
+        await _end(process)
+    return Finished(code, stdout, stderr.decode(errors="replace"))
+
+
+def _limit(pid: int, cpu_s: int) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended already
+        resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
+        # Ends it even when we are killed before our own time limit.
+        resource.prlimit(pid, resource.RLIMIT_CPU, (cpu_s, cpu_s))
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Kill what is left of a program and of all that it started."""
+    if process.returncode is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.communicate()  # its end is not seen before its last output is taken
+
+
+async def _read_all(stream: asyncio.StreamReader, program: str) -> bytes:
+    output = bytearray()
+    while block := await stream.read(READ_BYTES):
+        output += block
+        if len(output) > OUTPUT_LIMIT_BYTES:
+            raise EndlessOutputError(f"{program} printed more than {OUTPUT_LIMIT_BYTES} bytes.")
+    return bytes(output)
+
+
+async def _read_last(stream: asyncio.StreamReader) -> bytes:
+    kept = bytearray()
+    while block := await stream.read(READ_BYTES):
+        kept += block
+        del kept[:-LOG_BYTES]
+    return bytes(kept)

@@ -1,0 +1,60 @@
+"""Helper programs are held to their limits, whatever they do."""
+
+import asyncio
+import stat
+from pathlib import Path
+
+import pytest
+
+from reelay.common.source_input import SourceInput
+from reelay.packager.adapters.ffprobe import ENDLESS, FFprobe
+from reelay.packager.adapters.process import (
+    LOG_BYTES,
+    OUTPUT_LIMIT_BYTES,
+    EndlessOutputError,
+    ProgramTimeoutError,
+    run_program,
+)
+from reelay.packager.domain.source import UnplayableSourceError
+
+pytestmark = pytest.mark.integration
+
+
+def script(path: Path, *lines: str) -> str:
+    """A program that takes any arguments."""
+    path.write_text("\n".join(["#!/bin/sh", *lines]))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return str(path)
+
+
+async def test_program_that_prints_without_end_is_ended_long_before_its_time() -> None:
+    with pytest.raises(EndlessOutputError):
+        await run_program(["yes"], timeout_s=60)
+
+
+async def test_program_may_print_up_to_its_limit() -> None:
+    done = await run_program(["head", "-c", str(OUTPUT_LIMIT_BYTES), "/dev/zero"], timeout_s=60)
+    assert (done.code, len(done.stdout)) == (0, OUTPUT_LIMIT_BYTES)
+
+
+async def test_of_many_complaints_the_last_are_kept(tmp_path: Path) -> None:
+    program = script(tmp_path / "moans", "yes ouch | head -c 3000000 >&2", "echo done >&2")
+    done = await run_program([program], timeout_s=60)
+    assert len(done.stderr) == LOG_BYTES
+    assert done.stderr.endswith("ouch\ndone\n")
+
+
+async def test_program_that_takes_too_long_is_ended_with_all_that_it_started(
+    tmp_path: Path,
+) -> None:
+    program = script(tmp_path / "waits", "sleep 600")
+    async with asyncio.timeout(60):
+        with pytest.raises(ProgramTimeoutError):
+            await run_program([program], timeout_s=0.3)
+
+
+async def test_source_that_ffprobe_cannot_stop_to_describe_is_refused(tmp_path: Path) -> None:
+    endless = FFprobe(script(tmp_path / "ffprobe", "yes"))
+    with pytest.raises(UnplayableSourceError) as refusal:
+        await endless.probe(SourceInput("file:/dev/null", "file"))
+    assert refusal.value.detail == ENDLESS
