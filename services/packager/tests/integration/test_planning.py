@@ -19,8 +19,8 @@ from reelay.packager.domain.source import SourceFacts
 from reelay.packager.handlers.packaging import Packaging
 from reelay.packager.handlers.planning import UNPREPARED, Planning
 
-from ..unit.plans import VERSIONS
-from .house import House, segment_ready
+from ..unit.plans import VERSIONS, plan
+from .house import FakeReader, House, segment_ready
 
 pytestmark = pytest.mark.integration
 
@@ -110,3 +110,47 @@ async def test_segment_of_a_later_attempt_that_cannot_be_packaged_ends_the_film(
     ready = segment_ready(again, "360p", 1)
     await packaging.give_up(ready.model_dump_json().encode(), ValueError("not ISO BMFF"))
     assert await house.state(package_id) == repository.FAILED
+
+
+def request_of(asset: str, key: str) -> PackageRequested:
+    return PackageRequested(video_id=uuid4(), owner_id="a", asset_id=asset, source_key=key)
+
+
+async def source_key(house: House, package_id: str) -> str:
+    async with house.database.transaction() as session:
+        row = await repository.find(session, package_id)
+        assert row is not None
+        return row.source_key
+
+
+async def test_failed_package_is_made_from_where_its_file_lies_now(house: House) -> None:
+    asset = "7" * 64
+    await house.request(asset)
+    await house.books.fail_package(failure_of((await house.work())[0]))
+    await house.planning().plan_package(request_of(asset, "sources/new"))
+    assert {task.source.key for task in await house.work()} == {"sources/new"}
+
+
+async def test_package_that_is_being_made_keeps_its_source_and_a_whole_one_gets_the_new(
+    house: House,
+) -> None:
+    asset = "8" * 64
+    package_id, _ = await house.request(asset)
+    await house.planning().plan_package(request_of(asset, "sources/new"))
+    assert await source_key(house, package_id) == f"sources/{asset}"
+    await house.make_all()
+    await house.planning().plan_package(request_of(asset, "sources/new"))
+    assert await source_key(house, package_id) == "sources/new"
+
+
+async def test_package_of_a_rewritten_source_is_not_made_from_another_container(
+    house: House,
+) -> None:
+    asset, rewritten = "9" * 64, f"rewritten/{'9' * 64}.mkv"
+    package_id, _ = await house.request(asset)
+    await house.books.fail_package(failure_of((await house.work())[0]))
+    await house.store.put(rewritten, b"film")
+    reader = FakeReader(replace(plan(20, size=(640, 360)).source, demuxer="matroska"), rewritten)
+    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
+    await planning.plan_package(request_of(asset, "sources/new"))
+    assert await source_key(house, package_id) == f"sources/{asset}"

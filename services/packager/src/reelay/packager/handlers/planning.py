@@ -20,6 +20,8 @@ from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.adapters.tables import PackageRow
 from reelay.packager.domain.outcome import FAILED, failure
 from reelay.packager.domain.plan import Plan, make_plan
+from reelay.packager.domain.source import SourceFacts
+from reelay.packager.domain.tasks import source_spec
 from reelay.packager.handlers.dispatching import Dispatcher
 from reelay.packager.handlers.promising import note_promises, store_promises
 from reelay.packager.handlers.removing import finish_removal
@@ -73,6 +75,7 @@ class Planning:
             row = await repository.lock(tx.session, plan.package_id)
             assert row is not None
             plan = repository.plan_of(row)
+            _move(row, plan, key, source)
             revived = self._revive(row)
             if revived:  # before any encoder could take the mark for the present state
                 await repository.delete_tasks(tx.session, row.package_id)
@@ -160,6 +163,16 @@ class Planning:
             await tx.announce(
                 TranscodeFailed(asset_id=request.asset_id, reason=reason, video_id=request.video_id)
             )
+
+
+def _move(row: PackageRow, plan: Plan, key: str, source: SourceFacts) -> None:
+    """Let a package that is not being made be made from where its source lies now.
+
+    Not from another container: encoders are told to read it as the plan says.
+    """
+    is_read_alike = source_spec(source, key) == source_spec(plan.source, key)
+    if row.state != repository.PLANNED and is_read_alike:
+        row.source_key = key
 
 
 def planned(plan: Plan, video_id: UUID) -> PackagePlanned:
