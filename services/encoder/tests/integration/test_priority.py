@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from reelay.encoder.adapters import launcher
+from reelay.common import launcher
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.adapters.process import Limits, running
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from reelay.common import launcher
 from reelay.common.commands import Lane
 from reelay.common.storage.port import ObjectMissingError
-from reelay.encoder.adapters import launcher
 from reelay.encoder.adapters.process import Limits
 from reelay.encoder.adapters.providers import NoProviderError, find_abilities
 from reelay.encoder.domain.errors import FFmpegFailedError, FFmpegHungError

@@ -2,16 +2,21 @@
 
 import asyncio
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from reelay.common import launcher
 from reelay.common.source_input import SourceInput
+from reelay.common.testing.servers import wait_until
 from reelay.packager.adapters.ffprobe import ENDLESS, FFprobe
 from reelay.packager.adapters.process import (
     LOG_BYTES,
     OUTPUT_LIMIT_BYTES,
     EndlessOutputError,
+    ProgramMissingError,
     ProgramTimeoutError,
     run_program,
 )
@@ -58,3 +63,43 @@ async def test_source_that_ffprobe_cannot_stop_to_describe_is_refused(tmp_path: 
     with pytest.raises(UnplayableSourceError) as refusal:
         await endless.probe(SourceInput("file:/dev/null", "file"))
     assert refusal.value.detail == ENDLESS
+
+
+async def test_program_that_is_not_there_is_told_of() -> None:
+    with pytest.raises(ProgramMissingError, match="nowhere"):
+        await run_program(["/nowhere/packager", "--version"], timeout_s=60)
+
+
+RUN_FOR_EVER = """
+import asyncio, sys
+from reelay.common import launcher
+from reelay.packager.adapters.process import run_program
+
+if sys.argv[2] == "ourselves":
+    launcher._small_programs = lambda: None
+asyncio.run(run_program([sys.argv[1]], timeout_s=600))
+"""
+
+
+@pytest.mark.parametrize("started_by", ["small programs", "ourselves"])
+def test_killed_packager_leaves_no_program_behind(tmp_path: Path, started_by: str) -> None:
+    if started_by == "small programs" and launcher._small_programs() is None:
+        pytest.skip("this machine has no setpriv")
+    note = tmp_path / "pid"
+    program = script(tmp_path / "rewrites", f"echo $$ > {note}", "exec sleep 600")
+    packager = subprocess.Popen([sys.executable, "-c", RUN_FOR_EVER, program, started_by])
+    with packager:
+        wait_until(lambda: note.exists() and note.read_text().strip(), "the program runs")
+        pid = int(note.read_text())
+        packager.kill()
+        packager.wait()
+        wait_until(lambda: has_ended(pid), "the program has ended with the packager")
+
+
+def has_ended(pid: int) -> bool:
+    """Tell whether a process is gone, or a zombie (proc(5), /proc/pid/stat)."""
+    try:
+        line = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return True
+    return line.rpartition(")")[2].split()[0] == "Z"

@@ -1,5 +1,6 @@
 """Wires the packager."""
 
+import asyncio
 import re
 from contextlib import AsyncExitStack
 
@@ -9,6 +10,7 @@ from reelay.common.messaging import Messaging
 from reelay.common.migrations import migrate
 from reelay.common.outbox import Outbox
 from reelay.common.range_reader import RangeReader
+from reelay.common.scratch import sweep_scratch
 from reelay.common.service import background
 from reelay.common.storage import open_store
 from reelay.common.tokens import TokenVerifier
@@ -40,6 +42,7 @@ from reelay.packager.settings import PackagerSettings
 async def main(settings: PackagerSettings) -> None:
     """Run the packager until it is asked to stop."""
     await migrate(settings.database_url, "reelay.packager")
+    await asyncio.to_thread(sweep_scratch)
     store = open_store(settings.store_url)
     database = Database(settings.database_url)
     messaging = Messaging(settings.nats_url, "packager")

@@ -10,8 +10,8 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from reelay.common.launcher import restrained
 from reelay.common.tasks import end
-from reelay.encoder.adapters.launcher import restrained
 from reelay.encoder.adapters.pipes import OutputPipes
 from reelay.encoder.domain.errors import FFmpegHungError
 from reelay.encoder.domain.log_tail import LogTail

@@ -6,7 +6,7 @@ from asyncio.subprocess import DEVNULL, PIPE
 from dataclasses import dataclass
 
 from reelay.common.errors import SetupError, TransientError
-from reelay.encoder.adapters.launcher import restrained
+from reelay.common.launcher import restrained
 from reelay.encoder.domain.command import VIDEO_CODECS
 
 TRIAL_TIMEOUT_S = 20.0

@@ -1,11 +1,10 @@
 """Objects as files on this machine."""
 
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+from reelay.common.scratch import scratch
 from reelay.common.storage import ObjectMissingError, ObjectStore
 
 
@@ -21,12 +20,9 @@ async def local_copy(store: ObjectStore, key: str) -> AsyncIterator[Path]:
             raise ObjectMissingError(f"{key} is not stored")
         yield path
         return
-    folder = Path(tempfile.mkdtemp(prefix="reelay-source-"))
-    try:
+    with scratch("source") as folder:
         copy = folder / "source"
         with copy.open("wb") as out:
             async for block in store.read(key):
                 out.write(block)
         yield copy
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

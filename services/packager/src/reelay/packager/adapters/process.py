@@ -1,14 +1,16 @@
-"""Runs a short helper program within limits of time, memory and output."""
+"""Runs a short helper program within limits of time, memory and output; it dies with us."""
 
 import asyncio
 import contextlib
 import os
 import resource
+import shutil
 import signal
 from dataclasses import dataclass
 from math import ceil
 
-from reelay.common.errors import PermanentError, TransientError
+from reelay.common.errors import PermanentError, SetupError, TransientError
+from reelay.common.launcher import restrained
 from reelay.common.tasks import end
 
 MEMORY_LIMIT_BYTES = 4 * 1024**3
@@ -17,6 +19,10 @@ OUTPUT_LIMIT_BYTES = 8 * 1024**2
 LOG_BYTES = 64 * 1024
 """So much of a program's complaints is kept, from their end."""
 READ_BYTES = 64 * 1024
+
+
+class ProgramMissingError(SetupError):
+    """A helper program is not where the settings say."""
 
 
 class ProgramTimeoutError(TransientError):
@@ -39,10 +45,13 @@ class Finished:
 async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
     """Run `argv` to its end; raises ProgramTimeoutError after `timeout_s` seconds.
 
-    Raises EndlessOutputError for more than OUTPUT_LIMIT_BYTES on its standard output.
+    Raises EndlessOutputError for more than OUTPUT_LIMIT_BYTES on its standard output, and
+    ProgramMissingError.
     """
+    if shutil.which(argv[0]) is None:  # what starts it would only end with a status of its own
+        raise ProgramMissingError(f"{argv[0]} is not a program that can be started")
     process = await asyncio.create_subprocess_exec(
-        *argv,
+        *restrained(argv),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,

@@ -1,13 +1,12 @@
 """Shaka Packager makes every CMAF segment from an encoder's fragmented MP4."""
 
 import asyncio
-import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from reelay.common.errors import PermanentError, TransientError
+from reelay.common.scratch import scratch
 from reelay.packager.adapters.process import run_program
 
 TIMEOUT_S = 20.0
@@ -53,8 +52,7 @@ class ShakaPackager:
 
         Raises PackagingFailedError when the call fails, NotOneSegmentError for odd output.
         """
-        work = Path(tempfile.mkdtemp(prefix="reelay-packager-"))
-        try:
+        with scratch("package") as work:
             argv = [self._binary, "--quiet", "--io_cache_size", IO_CACHE_BYTES]
             argv += ["--segment_duration", WHOLE_INPUT_S, "--fragment_duration", WHOLE_INPUT_S]
             argv += [_stream(segment, work / str(i)) for i, segment in enumerate(segments)]
@@ -64,8 +62,6 @@ class ShakaPackager:
             return await asyncio.to_thread(
                 lambda: [_collect(work / str(i)) for i in range(len(segments))]
             )
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
 
 
 def _stream(segment: RawSegment, folder: Path) -> str:

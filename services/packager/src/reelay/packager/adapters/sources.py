@@ -1,11 +1,11 @@
 """What a source is; one without an index is made seekable."""
 
 import asyncio
-import tempfile
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Protocol
 
+from reelay.common.scratch import scratch
 from reelay.common.source_input import SourceInput
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters.ffprobe import DEMUXERS, FFprobe, NeedsIndexError
@@ -89,9 +89,9 @@ class SourceReader:
 
     async def _rewrite(self, source: SourceInput, key: str) -> str:
         """Store a source's streams, as they are, in a container with an index; return its key."""
-        with tempfile.TemporaryDirectory(prefix="reelay-rewrite-") as folder:
+        with scratch("rewrite") as folder:
             for container, suffix in CONTAINERS:
-                target = Path(folder) / f"rewritten{suffix}"
+                target = folder / f"rewritten{suffix}"
                 command = self._rewrite_command(source, container, target)
                 try:
                     done = await run_program(command, timeout_s=REWRITE_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""How a program is started: it dies with the encoder, and has its limits from the beginning."""
+"""How a program is started: it dies with us, and has its limits from the beginning."""
 
 import functools
 import resource
