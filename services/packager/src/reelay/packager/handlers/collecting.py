@@ -14,7 +14,7 @@ from reelay.common.storage import ObjectInfo, ObjectStore
 from reelay.common.upkeep import Removal, collecting_alone, time_ago
 from reelay.packager.adapters import references, repository
 from reelay.packager.adapters.tables import TaskRow
-from reelay.packager.handlers.removing import Removed, finish_removal, objects_of
+from reelay.packager.handlers.removing import Removed, delete_all, finish_removal, objects_of
 
 UPLOADS = "uploads"
 """Folder below `staging/` that belongs to the upload service."""
@@ -80,7 +80,7 @@ class Collecting:
                 if await repository.find(tx.session, package_id) is not None:
                     continue
                 if not dry_run:
-                    await self._delete(objects)
+                    await delete_all(self._store, objects)
             yield _removal("stray", f"packages/{package_id}", objects, removed=not dry_run)
 
     async def _rewritten(self, age_s: float, dry_run: bool) -> AsyncIterator[Removal]:
@@ -112,7 +112,7 @@ class Collecting:
                 if await self._is_task(run):
                     continue
                 if not dry_run:
-                    await self._delete(staged)
+                    await delete_all(self._store, staged)
                 yield _removal("staging", f"staging/{folder}/{run}", staged, removed=not dry_run)
 
     async def _is_task(self, run: str) -> bool:
@@ -136,10 +136,6 @@ class Collecting:
             objects.append(info)
         if objects:
             yield name, objects
-
-    async def _delete(self, objects: list[ObjectInfo]) -> None:
-        for info in objects:
-            await self._store.delete(info.key)
 
 
 def _removal(kind: str, name: str, objects: list[ObjectInfo], *, removed: bool = False) -> Removal:
