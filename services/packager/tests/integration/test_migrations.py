@@ -5,10 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
+import sqlalchemy as sa
 
 from reelay.common.database import Database
 from reelay.common.migrations import migrate, upgrade
-from reelay.packager.adapters import virtual_times
+from reelay.packager.adapters import references, virtual_times
 
 pytestmark = pytest.mark.integration
 
@@ -18,7 +19,6 @@ INSERT INTO packages (package_id, asset_id, owner_id, source_key, plan, state, s
 VALUES (%s, 'asset', 'ann', 'sources/x', '{}', %s, '{}', 0, 9, false, '[]', now())
 """
 TURN = "INSERT INTO turns VALUES (%s, %s, %s)"
-
 
 WAITING = (
     "SELECT count(*) FROM pg_stat_activity"
@@ -63,3 +63,20 @@ def test_replica_of_the_version_before_ends_a_film_while_tables_are_changed(
         old.execute("DELETE FROM turns WHERE name = 'film'")
         old.commit()
         changing.result(timeout=60)
+
+
+async def test_packages_of_a_source_are_found_by_an_index(database_url: str) -> None:
+    upgrade(database_url, "reelay.packager", "0004")
+    with psycopg.connect(database_url) as connection:
+        connection.execute(PACKAGE, ("film", "complete"))
+    await migrate(database_url, "reelay.packager")
+    database = Database(database_url)
+    look = "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = 'ix_packages_source_key'"
+    async with database.transaction() as session:
+        await session.execute(sa.text("SET LOCAL enable_seqscan = off"))  # else small tables are
+        assert await references.is_source(session, "sources/x")
+        assert not await references.is_source(session, "sources/y")
+        await session.execute(sa.text("SELECT pg_stat_force_next_flush()"))
+    async with database.transaction() as session:
+        assert (await session.execute(sa.text(look))).scalar_one() == 2
+    await database.close()

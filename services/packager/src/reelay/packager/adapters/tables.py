@@ -25,7 +25,7 @@ class PackageRow(PackagerTable, table=True):
     package_id: str = Field(primary_key=True)
     asset_id: str = Field(index=True)
     owner_id: str
-    source_key: str
+    source_key: str = Field(index=True)
     plan: dict[str, Any] = Field(sa_type=JSONB)
     state: str = Field(
         description="planned, complete, failed, cancelled, superseded or condemned", index=True
