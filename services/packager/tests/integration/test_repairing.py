@@ -127,6 +127,19 @@ async def test_damaged_segment_is_made_again_in_the_chunk_that_made_it(any_house
     assert await read_all(any_house.store, f"packages/{package_id}/video/360p/7.m4s") == whole
 
 
+async def test_package_that_was_seen_whole_before_its_repair_began_is_not_completed(
+    any_house: House,
+) -> None:
+    package_id = await complete(any_house)
+    await damage(any_house, package_id, "video/360p/7.m4s")
+    await verified(any_house, repair=True)
+    await any_house.books.complete(package_id)
+    assert await any_house.state(package_id) == repository.PLANNED
+    assert f"packages/{package_id}/index.json" not in await any_house.stored("packages/")
+    await any_house.make_all()
+    assert await any_house.state(package_id) == repository.COMPLETE
+
+
 async def test_damaged_init_segment_comes_with_the_first_segment(house: House) -> None:
     package_id = await complete(house)
     whole = await damage(house, package_id, "video/360p/init.mp4")

@@ -96,7 +96,7 @@ class Bookkeeping:
                 if row is None or row.state != repository.PLANNED:
                     continue
                 makes_room |= await self._note_package(tx, row, list(group))
-                if row.segments_stored == row.segments_total:
+                if _is_whole(row):
                     finished.append(package_id)
         for package_id in finished:
             await self.complete(package_id)
@@ -125,13 +125,17 @@ class Bookkeeping:
         return bool(over) or row.playable != was_playable
 
     async def complete(self, package_id: str) -> None:
-        """Write `index.json` and announce the package; repeating it changes nothing."""
-        listing = index(package_id, await self._objects(package_id))
-        await self._store.put(f"packages/{package_id}/{INDEX}", listing.body)
+        """Write `index.json` and announce the package; repeating it changes nothing.
+
+        Whoever calls this saw it whole, and may have stood still since: it may have been completed,
+        and be under repair.
+        """
         async with self._outbox.transaction() as tx:
             row = await repository.lock(tx.session, package_id)
-            if row is None or row.state != repository.PLANNED:
+            if row is None or row.state != repository.PLANNED or not _is_whole(row):
                 return
+            listing = index(package_id, await self._objects(tx, row))
+            await self._store.put(f"packages/{package_id}/{INDEX}", listing.body)
             row.state = repository.COMPLETE
             await virtual_times.forget(tx.session, package_id)
             row.root_digest, row.size_bytes = listing.root_digest, listing.size_bytes
@@ -146,19 +150,16 @@ class Bookkeeping:
             )
         log.info("complete", package_id=package_id, root_digest=listing.root_digest)
 
-    async def _objects(self, package_id: str) -> list[StoredObject]:
+    async def _objects(self, tx: Transaction, row: PackageRow) -> list[StoredObject]:
         """Return the objects of a package whose segments are stored, and of its promises.
 
         A packager that died while it planned has not noted these, and its request comes later.
         """
-        async with self._outbox.transaction() as tx:
-            row = await repository.find(tx.session, package_id)
-            rows = await repository.objects(tx.session, package_id)
-        if row is not None and all(item.path != PLAN for item in rows):
+        rows = await repository.objects(tx.session, row.package_id)
+        if all(item.path != PLAN for item in rows):
             bodies = await store_promises(self._store, repository.plan_of(row))
-            async with self._outbox.transaction() as tx:
-                await note_promises(tx.session, package_id, bodies)
-                rows = await repository.objects(tx.session, package_id)
+            await note_promises(tx.session, row.package_id, bodies)
+            rows = await repository.objects(tx.session, row.package_id)
         return [StoredObject(item.path, item.size_bytes, item.sha256) for item in rows]
 
     async def fail_package(self, failed: SegmentFailed) -> None:
@@ -209,6 +210,10 @@ class Bookkeeping:
                 log.error("repair failed", package_id=row.package_id, reason=failed.reason,
                           encoder_log=failed.log_tail)  # fmt: skip
             return True
+
+
+def _is_whole(row: PackageRow) -> bool:
+    return row.segments_stored == row.segments_total
 
 
 async def _under_way(tx: Transaction, row: PackageRow) -> UnderWay:
