@@ -7,8 +7,8 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
-from reelay.common.events import VideoDeleted
-from reelay.packager.adapters import mending, references, repository, virtual_times
+from reelay.common.events import SegmentFailed, VideoDeleted
+from reelay.packager.adapters import mending, pending, references, repository, virtual_times
 from reelay.packager.handlers.repairing import Repairing
 from reelay.packager.handlers.turns import LadderTurns
 from reelay.packager.handlers.work import Work
@@ -153,3 +153,20 @@ async def test_film_of_two_packages_is_deleted_while_it_is_decided_about(house: 
         async with asyncio.timeout(60):  # it waits for no turn, whichever this decision takes next
             await house.planning().forget_video(VideoDeleted(video_id=video, owner_id="a"))
     assert [await house.state(name) for name in (small, big)] == [repository.CANCELLED] * 2
+
+
+async def test_failure_of_work_that_is_just_announced_again_ends_nothing(house: House) -> None:
+    package_id, _ = await house.request("8" * 64)
+    task, *_ = await house.work()
+    failed = SegmentFailed(
+        task_id=task.task_id, package_id=package_id, attempt=1, reason="", log_tail=""
+    )
+    async with house.outbox.transaction() as tx:
+        packages = await pending.packages(tx.session, [package_id])
+        (row,) = await repository.lock_tasks(tx.session, [task.task_id])
+        await house.dispatcher.again(tx, packages[package_id], row)
+        await tx.session.flush()
+        failing = asyncio.create_task(house.books.fail_package(failed))
+        await until_waiting(house, 1)
+    await failing
+    assert await house.state(package_id) == repository.PLANNED

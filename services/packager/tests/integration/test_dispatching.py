@@ -12,7 +12,7 @@ from reelay.common.messaging import Messaging
 from reelay.common.streams import declare_consumer, work_consumer
 from reelay.packager.adapters import references, repository, virtual_times
 from reelay.packager.domain.ladder_chunks import LEAST_ALONE_S, LEAST_S
-from reelay.packager.handlers.upkeep import Upkeep, made_consumer
+from reelay.packager.handlers.upkeep import Upkeep, failed_consumer, made_consumer
 
 from .house import House
 
@@ -246,6 +246,7 @@ async def declare_consumers(messaging: Messaging) -> None:
     for lane in Lane:
         await declare_consumer(messaging.jetstream, work_consumer("software", lane))
         await declare_consumer(messaging.jetstream, made_consumer(lane))
+    await declare_consumer(messaging.jetstream, failed_consumer())
 
 
 async def test_work_is_not_lost_while_what_was_made_of_it_waits_to_be_packaged(

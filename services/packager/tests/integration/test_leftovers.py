@@ -175,6 +175,26 @@ async def test_lost_work_is_found_while_others_segments_wait_to_be_packaged(hous
     assert lost.task_id in {task.task_id for task in on(Lane.LADDER, await house.work())}
 
 
+async def test_work_whose_failure_waits_to_be_heard_is_not_lost(house: House) -> None:
+    film = await house.add("a")
+    await house.messaging.start()
+    await declare_consumers(house.messaging)
+    failing, *_ = on(Lane.LADDER, await house.work())
+    async with house.database.transaction() as session:
+        for row in await repository.tasks(session):
+            row.dispatched_at = datetime.now(UTC) - timedelta(minutes=1)
+            session.add(row)
+    failed = SegmentFailed(
+        task_id=failing.task_id, package_id=film.package_id, attempt=1, reason="", log_tail=""
+    )
+    await house.messaging.publish(failed)
+    care = upkeep(house)
+    await care.find_lost()
+    assert await house.work() == [], "its failure would count no more"
+    await house.books.fail_package(failed)
+    assert await house.state(film.package_id) == repository.FAILED
+
+
 async def test_owner_s_turn_that_is_just_counted_is_not_undone_by_another_film(
     house: House,
 ) -> None:

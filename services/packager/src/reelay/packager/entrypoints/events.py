@@ -5,7 +5,6 @@ from reelay.common.events import (
     AssetUploaded,
     PackageRemoved,
     PackageRequested,
-    SegmentFailed,
     TranscodeFailed,
     VideoDeleted,
 )
@@ -16,7 +15,7 @@ from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.demanding import Demanding
 from reelay.packager.handlers.packaging import Packaging
 from reelay.packager.handlers.planning import Planning
-from reelay.packager.handlers.upkeep import made_consumer
+from reelay.packager.handlers.upkeep import failed_consumer, made_consumer
 
 AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
 """Finished segments of each lane that are taken at a time; they share calls of Shaka Packager."""
@@ -38,8 +37,7 @@ def listen_to_encoders(
     for lane in Lane:  # a consumer each: nothing urgent waits behind a batch of the ladder
         package = made_consumer(lane, batch=AT_ONCE[lane])
         messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
-    fail = fact_consumer("packager", "fail-package", SegmentFailed.subject)
-    messaging.on(fail, books.fail_package)
+    messaging.on(failed_consumer(), books.fail_package)
     messaging.on_plain(EncoderAlive, census.hear)
 
 

@@ -169,47 +169,37 @@ class Bookkeeping:
         of a task that is over counts no more: it is delivered late, after the package was taken up
         again, or another task made the segments; nor does that of an attempt before the last.
         """
-        if not await self._is_current(failed) or await self._abandon_repair(failed):
-            return
         async with self._outbox.transaction() as tx:
             row = await repository.lock(tx.session, failed.package_id)
             if row is None or row.state != repository.PLANNED:
                 return
-            # While the row is locked nobody takes the package up again, which would remove this.
-            await self._store.put(f"packages/{failed.package_id}/{FAILED}", failure(failed.reason))
-            row.state, row.reason = repository.FAILED, failed.reason
+            if not await _is_current(tx, failed):
+                return
+            if row.root_digest is None:
+                await self._fail(tx, row, failed)
+            else:
+                row.state = repository.COMPLETE
             tx.session.add(row)
             await repository.delete_tasks(tx.session, failed.package_id)
             await virtual_times.forget(tx.session, failed.package_id)
-            await tx.announce(
-                TranscodeFailed(
-                    package_id=failed.package_id, asset_id=row.asset_id, reason=failed.reason
-                )
-            )
         self._dispatcher.has_room = True
         log.error("failed", package_id=failed.package_id, reason=failed.reason,
-                  encoder_log=failed.log_tail)  # fmt: skip
+                  is_repair=row.root_digest is not None, encoder_log=failed.log_tail)  # fmt: skip
 
-    async def _is_current(self, failed: SegmentFailed) -> bool:
-        async with self._outbox.transaction() as tx:
-            task = await tx.session.get(TaskRow, failed.task_id)
-            return task is not None and failed.attempt >= task.attempt
+    async def _fail(self, tx: Transaction, row: PackageRow, failed: SegmentFailed) -> None:
+        """End a package that was never complete."""
+        # While the row is locked nobody takes the package up again, which would remove this.
+        await self._store.put(f"packages/{row.package_id}/{FAILED}", failure(failed.reason))
+        row.state, row.reason = repository.FAILED, failed.reason
+        await tx.announce(
+            TranscodeFailed(package_id=row.package_id, asset_id=row.asset_id, reason=failed.reason)
+        )
 
-    async def _abandon_repair(self, failed: SegmentFailed) -> bool:
-        """Give up the repair of a package; False when it was never complete."""
-        async with self._outbox.transaction() as tx:
-            row = await repository.lock(tx.session, failed.package_id)
-            if row is None or row.root_digest is None:
-                return False
-            if row.state == repository.PLANNED:
-                row.state = repository.COMPLETE
-                tx.session.add(row)
-                await repository.delete_tasks(tx.session, failed.package_id)
-                await virtual_times.forget(tx.session, failed.package_id)
-                self._dispatcher.has_room = True
-                log.error("repair failed", package_id=row.package_id, reason=failed.reason,
-                          encoder_log=failed.log_tail)  # fmt: skip
-            return True
+
+async def _is_current(tx: Transaction, failed: SegmentFailed) -> bool:
+    """Tell whether a task is under way and not announced again since; neither changes now."""
+    task = await tx.session.get(TaskRow, failed.task_id, with_for_update=True)
+    return task is not None and failed.attempt >= task.attempt
 
 
 def _is_whole(row: PackageRow) -> bool:

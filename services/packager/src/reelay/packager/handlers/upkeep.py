@@ -39,6 +39,11 @@ def made_consumer(lane: Lane, *, batch: int = 1) -> Consumer:
     return fact_consumer("packager", f"package-{lane}", subject, batch=batch)
 
 
+def failed_consumer() -> Consumer:
+    """Return the durable on what encoders could not make."""
+    return fact_consumer("packager", "fail-package", SegmentFailed.subject)
+
+
 class Upkeep:
     """Periodic care; any replica may do it at any time."""
 
@@ -124,16 +129,23 @@ class Upkeep:
         return lost
 
     async def _unmade(self, gone: set[UUID], lane: str) -> set[UUID]:
-        """Return those tasks of a lane of which nothing can be on its way into a package.
+        """Return those tasks of a lane of which nothing is told that the packager has not heard.
 
-        What encoders made of them was told before their messages went: all of that is packaged
-        when the packager is idle, or has come past where the facts ended when they were missed.
+        What encoders made of them, or that they could not, was told before their messages went.
         """
         made = made_consumer(Lane(lane))
         stream = await self._messaging.jetstream.stream_info(made.stream)
         for task_id in gone:
             self._missed.setdefault(task_id, stream.state.last_seq)
-        info = await self._messaging.jetstream.consumer_info(made.stream, made.durable)
+        return await self._passed(gone, made) & await self._passed(gone, failed_consumer())
+
+    async def _passed(self, gone: set[UUID], facts: Consumer) -> set[UUID]:
+        """Return the tasks that a consumer has heard all of, by any replica.
+
+        That is of all when it is idle, else of those that were missed when the facts ended where it
+        has come to.
+        """
+        info = await self._messaging.jetstream.consumer_info(facts.stream, facts.durable)
         if not (info.num_pending or info.num_ack_pending):
             return gone
         floor = info.ack_floor.stream_seq if info.ack_floor else 0
