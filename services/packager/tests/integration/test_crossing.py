@@ -7,8 +7,10 @@ from uuid import UUID
 import pytest
 import sqlalchemy as sa
 
+from reelay.common.commands import Lane
 from reelay.common.events import SegmentFailed, VideoDeleted
 from reelay.packager.adapters import mending, pending, references, repository, virtual_times
+from reelay.packager.domain.chunks import Chunk
 from reelay.packager.handlers.repairing import Repairing
 from reelay.packager.handlers.turns import LadderTurns
 from reelay.packager.handlers.work import Work
@@ -170,3 +172,23 @@ async def test_failure_of_work_that_is_just_announced_again_ends_nothing(house: 
         await until_waiting(house, 1)
     await failing
     assert await house.state(package_id) == repository.PLANNED
+
+
+async def test_work_dispatched_while_its_package_was_abandoned_is_forgotten_when_it_is_taken_up(
+    house: House,
+) -> None:
+    package_id, video = await house.request("9" * 64, seconds=400)
+    await house.work()
+    async with house.outbox.transaction() as tx:
+        work = await Work.begin(tx)
+        await work.load([package_id])
+        lowest = tuple(rendition.name for rendition in work.plan(package_id).opening)
+        await work.announce(package_id, Chunk(Lane.ONDEMAND, "software", lowest, 50, 50))
+        await tx.session.flush()
+        await house.planning().forget_video(VideoDeleted(video_id=video, owner_id="a"))
+        again = asyncio.create_task(house.request("9" * 64, seconds=400))
+        await until_waiting(house, 1)
+    await again
+    async with house.database.transaction() as session:
+        tasks = await repository.tasks(session, [package_id])
+    assert [(task.lane, task.first) for task in tasks] == [(Lane.OPENING, 1)]

@@ -195,6 +195,20 @@ async def test_work_whose_failure_waits_to_be_heard_is_not_lost(house: House) ->
     assert await house.state(film.package_id) == repository.FAILED
 
 
+async def test_lost_work_is_found_behind_work_that_is_there(house: House) -> None:
+    await house.add("a", seconds=1200)
+    await house.messaging.start()
+    await declare_consumers(house.messaging)
+    there, lost = on(Lane.LADDER, await house.work())
+    await house.messaging.publish(there)
+    async with house.database.transaction() as session:
+        for row in await repository.tasks(session):
+            row.dispatched_at -= timedelta(minutes=2 if row.task_id == there.task_id else 1)
+            session.add(row)
+    await upkeep(house).find_lost()
+    assert [t.task_id for t in on(Lane.LADDER, await house.work())] == [lost.task_id]
+
+
 async def test_owner_s_turn_that_is_just_counted_is_not_undone_by_another_film(
     house: House,
 ) -> None:

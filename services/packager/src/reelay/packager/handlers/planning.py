@@ -78,10 +78,11 @@ class Planning:
             _move(row, plan, key, source)
             revived = self._revive(row)
             if revived:  # before any encoder could take the mark for the present state
-                await repository.delete_tasks(tx.session, row.package_id)
                 await self._store.delete(f"packages/{row.package_id}/{FAILED}")
             if created or revived:
                 await self._dispatcher.admit(tx, row)
+                # Of the time before: whoever decided while it ended has had the lock, and is done.
+                await repository.delete_tasks(tx.session, row.package_id)
             opens = row.state == repository.PLANNED and await self._dispatcher.begin(tx, row)
         bodies = await store_promises(self._store, plan)
         async with self._outbox.transaction() as tx:
