@@ -9,11 +9,12 @@ import sqlalchemy as sa
 
 from reelay.common.commands import EncodeChunk, SegmentDemanded
 from reelay.common.database import Database
-from reelay.common.events import Event, PackageRequested, SegmentReady
+from reelay.common.events import Event, PackageRequested, RewriteRequested, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX, Outbox
 from reelay.common.storage import ObjectStore
 from reelay.packager.adapters import pending, repository
+from reelay.packager.adapters.ffprobe import NeedsIndexError
 from reelay.packager.domain.demand import DemandBoard
 from reelay.packager.domain.outcome import StoredObject
 from reelay.packager.domain.plan import Plan, make_plan
@@ -59,9 +60,15 @@ class FakeReader:
         self.source = source
         self.rewritten = rewritten
 
-    async def examine(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
+    async def examine(self, key: str) -> SourceFacts:
         """See SourceReader."""
-        return self.rewritten or key, self.source
+        if self.rewritten:
+            raise NeedsIndexError
+        return self.source
+
+    async def rewrite(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
+        """See SourceReader."""
+        return self.rewritten, self.source
 
 
 @dataclass
@@ -129,11 +136,13 @@ class House:
     async def request(self, asset: str, owner: str = "a", **source: Any) -> tuple[str, UUID]:
         """Let a new video of an owner ask for the package of an asset; return package and video."""
         video_id = uuid4()
-        await self.planning(**source).plan_package(
-            PackageRequested(
-                video_id=video_id, owner_id=owner, asset_id=asset, source_key=f"sources/{asset}"
-            )
+        request = PackageRequested(
+            video_id=video_id, owner_id=owner, asset_id=asset, source_key=f"sources/{asset}"
         )
+        planning = self.planning(**source)
+        await planning.plan_package(request)
+        if "rewritten" in source:
+            await planning.plan_rewritten(RewriteRequested(**request.model_dump()))
         film = make_plan(asset, plan(source.get("seconds", 20), size=(640, 360)).source, VERSIONS)
         return film.package_id, video_id
 

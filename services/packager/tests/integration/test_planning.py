@@ -1,5 +1,6 @@
 """Every request for a package ends: in a plan, or in a failure with a reason that still holds."""
 
+import asyncio
 from dataclasses import replace
 from typing import Any
 from uuid import uuid4
@@ -9,13 +10,22 @@ import sqlalchemy as sa
 
 from reelay.common.commands import EncodeChunk
 from reelay.common.errors import TransientError
-from reelay.common.events import PackageRequested, SegmentFailed, TranscodeFailed
+from reelay.common.events import (
+    PackageRequested,
+    RewriteRequested,
+    SegmentFailed,
+    TranscodeFailed,
+    VideoDeleted,
+)
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX
+from reelay.common.service import background
 from reelay.common.streams import fact_consumer
 from reelay.packager.adapters import repository
+from reelay.packager.adapters.ffprobe import NeedsIndexError
 from reelay.packager.domain.outcome import FAILED
 from reelay.packager.domain.source import SourceFacts
+from reelay.packager.entrypoints.events import REWRITES, listen_to_videos
 from reelay.packager.handlers.packaging import Packaging
 from reelay.packager.handlers.planning import UNPREPARED, Planning
 
@@ -28,7 +38,7 @@ pytestmark = pytest.mark.integration
 class HangingReader:
     """Never finds out what a source is: the program that looks at it is ended each time."""
 
-    async def examine(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
+    async def examine(self, key: str) -> SourceFacts:
         """See SourceReader."""
         raise TransientError("ffprobe took more than 60 s.")
 
@@ -152,5 +162,52 @@ async def test_package_of_a_rewritten_source_is_not_made_from_another_container(
     await house.store.put(rewritten, b"film")
     reader = FakeReader(replace(plan(20, size=(640, 360)).source, demuxer="matroska"), rewritten)
     planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
-    await planning.plan_package(request_of(asset, "sources/new"))
+    request = request_of(asset, "sources/new")
+    await planning.plan_rewritten(RewriteRequested(**request.model_dump()))
+    assert await house.state(package_id) == repository.PLANNED
     assert await source_key(house, package_id) == f"sources/{asset}"
+
+
+class SlowReader(FakeReader):
+    """Rewrites what ends with .ts, and does not come to an end."""
+
+    rewriting = 0
+
+    async def examine(self, key: str) -> SourceFacts:
+        """See SourceReader."""
+        if key.endswith(".ts"):
+            raise NeedsIndexError
+        return self.source
+
+    async def rewrite(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
+        """See SourceReader."""
+        self.rewriting += 1
+        await asyncio.Event().wait()
+        raise AssertionError
+
+
+async def test_clip_is_planned_while_many_long_sources_are_rewritten(house: House) -> None:
+    clip = plan(30, size=(640, 360), asset="c" * 64)
+    reader = SlowReader(clip.source)
+    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
+    listen_to_videos(house.messaging, planning)
+    await house.messaging.start()
+    async with background(house.outbox.run()), asyncio.timeout(60):
+        for number in range(10):
+            await house.messaging.publish(request_of(f"{number:064}", f"sources/{number}.ts"))
+        while reader.rewriting < REWRITES:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+        await house.messaging.publish(request_of("c" * 64, "sources/clip"))
+        while await house.state(clip.package_id) != repository.PLANNED:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
+    assert reader.rewriting == REWRITES
+
+
+async def test_source_of_a_deleted_video_is_not_rewritten(house: House) -> None:
+    request = RewriteRequested(**request_of("e" * 64, "sources/x.ts").model_dump())
+    await house.planning().forget_video(VideoDeleted(video_id=request.video_id, owner_id="a"))
+    reader = SlowReader(plan().source)
+    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
+    async with asyncio.timeout(20):
+        await planning.plan_rewritten(request)
+    assert reader.rewriting == 0

@@ -12,10 +12,13 @@ from reelay.common.source_input import SourceInput
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary
+from reelay.packager.adapters import sources
 from reelay.packager.adapters.ffprobe import FFprobe, NeedsIndexError
 from reelay.packager.adapters.process import OUTPUT_LIMIT_BYTES, run_program
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.domain.source import SourceFacts, UnplayableSourceError
+
+from .test_programs import script
 
 pytestmark = pytest.mark.integration
 
@@ -27,11 +30,14 @@ async def probe(path: Path) -> SourceFacts:
 
 
 @asynccontextmanager
-async def reading(store: ObjectStore, limit_s: float = DAY_S) -> AsyncIterator[SourceReader]:
-    sources = RangeReader(store)
-    await sources.start()
-    yield SourceReader(store, sources, FFprobe(ffprobe_binary()), ffmpeg_binary(), limit_s)
-    await sources.stop()
+async def reading(
+    store: ObjectStore, limit_s: float = DAY_S, ffmpeg: str = ""
+) -> AsyncIterator[SourceReader]:
+    lent = RangeReader(store)
+    await lent.start()
+    program = ffmpeg or ffmpeg_binary()
+    yield SourceReader(store, lent, FFprobe(ffprobe_binary()), program, limit_s)
+    await lent.stop()
 
 
 async def test_plain_mp4(media: Media) -> None:
@@ -108,13 +114,27 @@ async def test_source_without_index_is_rewritten_once_with_all_its_frames(
         await probe(path)
     await store.put("sources/one", path)
     async with reading(store) as reader:
-        key, facts = await reader.examine("a" * 64, "sources/one")
-        again = await reader.examine("a" * 64, "sources/one")
+        with pytest.raises(NeedsIndexError):
+            await reader.examine("sources/one")
+        key, facts = await reader.rewrite("a" * 64, "sources/one")
+        await store.delete("sources/one")
+        again = await reader.rewrite("a" * 64, "sources/one")
     suffix, demuxer = (".mkv", "matroska") if container == "webm" else (".mp4", "mov")
     assert (key, facts.demuxer) == (f"rewritten/{'a' * 64}{suffix}", demuxer)
     assert facts.video is not None
     assert abs(facts.video.end_s - 3) < Fraction(1, 10)
     assert again == (key, facts)
+
+
+async def test_source_whose_rewriting_takes_too_long_is_refused_for_good(
+    media: Media, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sources, "REWRITE_TIMEOUT_S", 0.3)
+    await store.put("sources/one", media.numbered(1, container="ts"))
+    async with reading(store, ffmpeg=script(tmp_path / "ffmpeg", "sleep 600")) as reader:
+        with pytest.raises(UnplayableSourceError) as refusal:
+            await reader.rewrite("a" * 64, "sources/one")
+    assert refusal.value.detail == sources.TOO_SLOW
 
 
 async def test_video_without_sound(media: Media) -> None:
@@ -166,10 +186,10 @@ async def test_longer_video_than_is_accepted_is_refused_by_its_limit(
     await store.put("sources/one", media.numbered(2))
     async with reading(store, limit_s) as reader:
         if not refused:
-            await reader.examine("a" * 64, "sources/one")
+            await reader.examine("sources/one")
             return
         with pytest.raises(UnplayableSourceError) as refusal:
-            await reader.examine("a" * 64, "sources/one")
+            await reader.examine("sources/one")
     said = "The video lasts 0 h 00 min 02 s; at most 0 h 00 min 01 s are accepted here."
     assert refusal.value.detail == said
 
@@ -201,7 +221,7 @@ async def test_store_that_fails_while_a_source_is_probed_is_no_fault_of_the_sour
     await store.put("sources/one", media.numbered(10))
     async with reading(store) as reader:
         with pytest.raises(StoreUnavailableError):
-            await reader.examine("a" * 64, "sources/one")
+            await reader.examine("sources/one")
 
 
 class Short(Failing):
@@ -223,17 +243,17 @@ async def test_store_that_ends_early_is_no_fault_of_the_source(
     await store.put("sources/one", media.numbered(10))
     async with reading(store) as reader:
         with pytest.raises(StoreUnavailableError):
-            await reader.examine("a" * 64, "sources/one")
+            await reader.examine("sources/one")
 
 
 async def test_what_was_found_ahead_is_what_is_found(media: Media, tmp_path: Path) -> None:
     store = FilesystemObjectStore(tmp_path)
     await store.put("sources/one", media.numbered(2))
     async with reading(store) as reader:
-        plain = await reader.examine("a" * 64, "sources/one")
+        plain = await reader.examine("sources/one")
         for _ in range(2):
             reader.begin("sources/one")
-        assert await reader.examine("a" * 64, "sources/one") == plain
+        assert await reader.examine("sources/one") == plain
         reader.begin("sources/none")
         with pytest.raises(ObjectMissingError):
-            await reader.examine("a" * 64, "sources/none")
+            await reader.examine("sources/none")

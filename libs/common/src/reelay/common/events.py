@@ -123,6 +123,17 @@ class PackageRequested(Event):
 # --- packager ----------------------------------------------------------------------------------
 
 
+class RewriteRequested(Event):
+    """The source of a requested package has no index: it is rewritten before it is planned."""
+
+    subject = "events.package.rewrite-requested"
+
+    video_id: UUID
+    owner_id: str
+    asset_id: str
+    source_key: str
+
+
 class PackagePlanned(Event):
     """The complete manifests of a package are stored; its segments are promised."""
 

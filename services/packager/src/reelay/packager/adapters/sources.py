@@ -1,24 +1,30 @@
 """What a source is; one without an index is made seekable."""
 
 import asyncio
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Protocol
 
+from reelay.common.errors import TransientError
 from reelay.common.scratch import scratch
 from reelay.common.source_input import SourceInput
-from reelay.common.storage import ObjectStore
-from reelay.packager.adapters.ffprobe import DEMUXERS, FFprobe, NeedsIndexError
-from reelay.packager.adapters.process import run_program
+from reelay.common.storage import ObjectMissingError, ObjectStore
+from reelay.packager.adapters.ffprobe import DEMUXERS, FFprobe
+from reelay.packager.adapters.process import ProgramTimeoutError, run_program
 from reelay.packager.domain.source import SourceFacts, UnplayableSourceError, check_duration
 
 REWRITE_TIMEOUT_S = 3600.0
+TOO_SLOW = "The file has no index, and making one takes too long. Upload it as MP4 or Matroska."
 BEGUN = 16
 """Sources looked at ahead of requests, at most."""
 BEGUN_S = 10.0
 """How long what was found is kept for a request."""
 CONTAINERS = (("mp4", ".mp4"), ("matroska", ".mkv"))
 """Matroska takes what MP4 does not, but keeps time in milliseconds: sound then has faint seams."""
+
+
+class RewrittenGoneError(TransientError):
+    """A rewritten source was just removed by a collection; it is made again."""
 
 
 class Sources(Protocol):
@@ -60,20 +66,38 @@ class SourceReader:
             del self._begun[key]
             task.cancel()
 
-    async def examine(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
-        """Return the key to encode from, and the facts of what lies there.
+    async def examine(self, key: str) -> SourceFacts:
+        """Return the facts of what lies under a key.
 
-        A source without an index or a duration is rewritten once, stream by stream as it is, under
-        `rewritten/`. Raises UnplayableSourceError, StoreUnavailableError.
+        Raises UnplayableSourceError, StoreUnavailableError, and NeedsIndexError for what `rewrite`
+        must make seekable first.
         """
         begun = self._begun.pop(key, None)
-        try:
-            return key, await (begun or self._look(key))
-        except NeedsIndexError:
+        return await (begun or self._look(key))
+
+    async def rewrite(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
+        """Return the key to encode from instead, under `rewritten/`, and the facts of that.
+
+        A source without an index or a duration is copied there once, stream by stream as it is.
+        Raises UnplayableSourceError, also after REWRITE_TIMEOUT_S, StoreUnavailableError, and
+        RewrittenGoneError.
+        """
+        rewritten = await self._rewritten(asset_id)
+        if rewritten is None:
             async with self._sources.open(key) as source:
-                rewritten = await self._rewrite(source, f"rewritten/{asset_id}")
-        async with self._sources.open(rewritten) as source:
-            return rewritten, await self._probe(source, indexed=True)
+                rewritten = await self._rewrite(source, _rewritten_key(asset_id))
+        try:
+            async with self._sources.open(rewritten) as source:
+                return rewritten, await self._probe(source, indexed=True)
+        except ObjectMissingError as error:
+            raise RewrittenGoneError from error
+
+    async def _rewritten(self, asset_id: str) -> str | None:
+        """Return the key under which a source was rewritten before."""
+        for _, suffix in CONTAINERS:
+            with suppress(ObjectMissingError):
+                return (await self._store.head(f"{_rewritten_key(asset_id)}{suffix}")).key
+        return None
 
     async def _look(self, key: str) -> SourceFacts:
         async with self._sources.open(key) as source:
@@ -95,6 +119,8 @@ class SourceReader:
                 command = self._rewrite_command(source, container, target)
                 try:
                     done = await run_program(command, timeout_s=REWRITE_TIMEOUT_S)
+                except ProgramTimeoutError as error:
+                    raise UnplayableSourceError(TOO_SLOW) from error
                 finally:
                     source.check()
                 if done.code == 0 and target.exists():
@@ -109,6 +135,10 @@ class SourceReader:
             "-i", source.url, "-map", "0:v:0?", "-map", "0:a:0?", "-c", "copy",
             "-f", container, str(target),
         ]  # fmt: skip
+
+
+def _rewritten_key(asset_id: str) -> str:
+    return f"rewritten/{asset_id}"
 
 
 def _retrieve(task: asyncio.Task[SourceFacts]) -> None:

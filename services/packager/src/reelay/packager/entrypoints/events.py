@@ -5,6 +5,7 @@ from reelay.common.events import (
     AssetUploaded,
     PackageRemoved,
     PackageRequested,
+    RewriteRequested,
     TranscodeFailed,
     VideoDeleted,
 )
@@ -19,13 +20,17 @@ from reelay.packager.handlers.upkeep import failed_consumer, made_consumer
 
 AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
 """Finished segments of each lane that are taken at a time; they share calls of Shaka Packager."""
+REWRITES = 2
+"""Sources rewritten at a time: each is copied as a whole, as fast as disk and store are."""
 
 
 def listen_to_videos(messaging: Messaging, planning: Planning) -> None:
     """Plan what is requested, and drop what was deleted; hear early of what may be requested."""
     plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
+    rewrite = fact_consumer("packager", "plan-rewritten", RewriteRequested.subject, batch=REWRITES)
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
     messaging.on(plan, planning.plan_package, give_up=planning.give_up)
+    messaging.on(rewrite, planning.plan_rewritten, give_up=planning.give_up)
     messaging.on(forget, planning.forget_video)
     messaging.on_plain(AssetUploaded, planning.expect, queue="packager")
 

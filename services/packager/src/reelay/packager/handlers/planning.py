@@ -5,18 +5,20 @@ from uuid import UUID
 
 import structlog
 
-from reelay.common.errors import PermanentError, TransientError
+from reelay.common.errors import PermanentError
 from reelay.common.events import (
     AssetUploaded,
     PackagePlanned,
     PackageRequested,
+    RewriteRequested,
     TranscodeFailed,
     VideoDeleted,
 )
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectMissingError, ObjectStore
 from reelay.packager.adapters import references, repository, virtual_times
-from reelay.packager.adapters.sources import SourceReader
+from reelay.packager.adapters.ffprobe import NeedsIndexError
+from reelay.packager.adapters.sources import RewrittenGoneError, SourceReader
 from reelay.packager.adapters.tables import PackageRow
 from reelay.packager.domain.outcome import FAILED, failure
 from reelay.packager.domain.plan import Plan, make_plan
@@ -28,6 +30,8 @@ from reelay.packager.handlers.removing import finish_removal
 
 DELETED = "This video was deleted."
 UNPREPARED = "This file could not be prepared for playing; the packager's log says why."
+
+Request = PackageRequested | RewriteRequested
 
 log = structlog.get_logger()
 
@@ -56,11 +60,37 @@ class Planning:
     async def plan_package(self, request: PackageRequested) -> None:
         """Answer a request with PackagePlanned, or with TranscodeFailed and its reason.
 
-        The opening is dispatched before the manifests are written: it begins while they are.
-        Repeated requests find what is there; a failed package is tried again.
+        Repeated requests find what is there; a failed package is tried again. A source that must be
+        rewritten, which may take an hour, keeps no place of those that need not.
         """
         try:
-            key, source = await self._reader.examine(request.asset_id, request.source_key)
+            source = await self._reader.examine(request.source_key)
+        except NeedsIndexError:
+            async with self._outbox.transaction() as tx:
+                await tx.announce(RewriteRequested(**request.model_dump()))
+        except PermanentError as error:
+            await self._refuse(request, error.detail)
+        else:
+            await self._plan(request, request.source_key, source)
+
+    async def plan_rewritten(self, request: RewriteRequested) -> None:
+        """Answer a request for the package of a source without an index, as `plan_package` does."""
+        async with self._outbox.transaction() as tx:
+            if await references.is_deleted(tx.session, request.video_id):
+                return
+        try:
+            key, source = await self._reader.rewrite(request.asset_id, request.source_key)
+        except PermanentError as error:
+            await self._refuse(request, error.detail)
+        else:
+            await self._plan(request, key, source)
+
+    async def _plan(self, request: Request, key: str, source: SourceFacts) -> None:
+        """Plan a package from what lies under `key`, or find it, and let encoders begin.
+
+        The opening is dispatched before the manifests are written: it begins while they are.
+        """
+        try:
             plan = make_plan(request.asset_id, source, self._versions)
         except PermanentError as error:
             await self._refuse(request, error.detail)
@@ -76,21 +106,22 @@ class Planning:
             assert row is not None
             plan = repository.plan_of(row)
             _move(row, plan, key, source)
-            revived = self._revive(row)
-            if revived:  # before any encoder could take the mark for the present state
-                await self._store.delete(f"packages/{row.package_id}/{FAILED}")
-            if created or revived:
+            if await self._revive(row) or created:
                 await self._dispatcher.admit(tx, row)
                 # Of the time before: whoever decided while it ended has had the lock, and is done.
                 await repository.delete_tasks(tx.session, row.package_id)
             opens = row.state == repository.PLANNED and await self._dispatcher.begin(tx, row)
+        await self._promise(plan, request.video_id, dispatch=not opens)
+
+    async def _promise(self, plan: Plan, video_id: UUID, *, dispatch: bool) -> None:
+        """Store what follows from a plan, announce it, and dispatch what is to be done for it."""
         bodies = await store_promises(self._store, plan)
         async with self._outbox.transaction() as tx:
-            await note_promises(tx.session, row.package_id, bodies)
-            await tx.announce(planned(plan, request.video_id))
-            if not opens:
+            await note_promises(tx.session, plan.package_id, bodies)
+            await tx.announce(planned(plan, video_id))
+            if dispatch:
                 await self._dispatcher.dispatch(tx)
-        log.info("planned", package_id=row.package_id, segments=plan.segments_total)
+        log.info("planned", package_id=plan.package_id, segments=plan.segments_total)
 
     async def give_up(self, body: bytes, error: Exception) -> None:
         """Let a video fail whose source cannot be planned, however often it is tried."""
@@ -141,7 +172,7 @@ class Planning:
             else:
                 return plan, created
 
-    async def _keep_rewritten(self, tx: Transaction, request: PackageRequested, key: str) -> None:
+    async def _keep_rewritten(self, tx: Transaction, request: Request, key: str) -> None:
         """Make sure that a rewritten source, which a collection may just remove, is there."""
         if key == request.source_key:
             return
@@ -149,16 +180,18 @@ class Planning:
         try:
             await self._store.head(key)
         except ObjectMissingError as error:
-            raise TransientError(f"{key} was just removed; it is made again") from error
+            raise RewrittenGoneError from error
 
-    def _revive(self, row: PackageRow) -> bool:
+    async def _revive(self, row: PackageRow) -> bool:
         """Take up again what had failed or been abandoned; tell whether it was."""
         if row.state not in (repository.FAILED, repository.CANCELLED):
             return False
         row.state, row.reason = repository.PLANNED, None
+        # Before any encoder could take the mark for the present state.
+        await self._store.delete(f"packages/{row.package_id}/{FAILED}")
         return True
 
-    async def _refuse(self, request: PackageRequested, reason: str) -> None:
+    async def _refuse(self, request: Request, reason: str) -> None:
         log.warning("refused", asset_id=request.asset_id, reason=reason)
         async with self._outbox.transaction() as tx:
             await tx.announce(
