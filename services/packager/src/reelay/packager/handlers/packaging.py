@@ -39,6 +39,10 @@ Tell = Callable[[SegmentsStored], Awaitable[None]]
 log = structlog.get_logger()
 
 
+class StagedSegmentGoneError(TransientError):
+    """An encoder's segment is not where it was announced, or not any more."""
+
+
 class WrongSegmentError(PermanentError):
     """A packaged segment does not lie where the plan promised it."""
 
@@ -183,7 +187,7 @@ class Packaging:
                         local_copy(self._store, ready.staging_key)
                     )
                 except ObjectMissingError as error:
-                    raise TransientError(f"{ready.staging_key} is gone") from error
+                    raise StagedSegmentGoneError(f"{ready.staging_key} is gone") from error
                 kind = under_way[ready.package_id].plan.rendition(ready.rendition).kind
                 raw.append(RawSegment(path, kind))
             return await self._shaka.package(raw)

@@ -3,7 +3,7 @@
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import replace
 
-from sqlmodel import select
+from sqlmodel import col, select
 
 from reelay.common.outbox import Outbox
 from reelay.common.storage import ObjectMissingError, ObjectStore, digest
@@ -39,7 +39,7 @@ class Verifying:
     async def _complete(self, names: Sequence[str]) -> Sequence[str]:
         statement = select(PackageRow.package_id).where(PackageRow.state == repository.COMPLETE)
         if names:
-            statement = statement.where(PackageRow.package_id.in_(names))  # type: ignore[attr-defined]
+            statement = statement.where(col(PackageRow.package_id).in_(names))
         async with self._outbox.transaction() as tx:
             return (await tx.session.exec(statement.order_by(PackageRow.package_id))).all()
 
