@@ -26,6 +26,7 @@ from reelay.common.events import (
     PackagePlanned,
     RenditionProgress,
     TranscodeCompleted,
+    TranscodeFailed,
 )
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import free_port, wait_until
@@ -237,7 +238,7 @@ class Film:
             size_bytes=1,
         )
 
-    def planned(self) -> PackagePlanned:
+    def planned(self, decided_at: datetime | None = None) -> PackagePlanned:
         assert self.video
         return PackagePlanned(
             package_id=self.package_id,
@@ -246,6 +247,15 @@ class Film:
             renditions=["360p", "audio"],
             duration_s=10,
             segments_total=self.total,
+            decided_at=decided_at,
+        )
+
+    def failed(self, decided_at: datetime | None = None) -> TranscodeFailed:
+        return TranscodeFailed(
+            asset_id=self.asset_id,
+            reason="No encoder worked.",
+            package_id=self.package_id,
+            decided_at=decided_at,
         )
 
     def stored(self, count: int) -> ManifestUpdated:
@@ -270,7 +280,7 @@ class Film:
 
 
 async def publish(messaging: Messaging, event: Event, at: datetime | None = None) -> None:
-    """Publish a fact that happened at `at` (now)."""
+    """Publish a fact of a sender whose clock says that it is `at` (now)."""
     envelope = wrap(event, source="test")
     if at is not None:
         envelope.headers["ce-time"] = at.isoformat()

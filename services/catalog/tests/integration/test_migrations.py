@@ -1,6 +1,7 @@
 """Tables of an earlier version are brought to the newest one with what is in them."""
 
 import asyncio
+from datetime import UTC, datetime
 
 import psycopg
 import pytest
@@ -19,7 +20,11 @@ VALUES (gen_random_uuid(), 'ann', 'Old', '', 'ready', 3, 3, '[]', now(), now(), 
 """
 
 
-PLAN = "INSERT INTO video_plans (video_id, asset_id, package_id) SELECT id, 'a', 'p' FROM videos"
+FAILED_AT = datetime(2026, 1, 1, tzinfo=UTC)
+PLAN = f"""
+INSERT INTO video_plans (video_id, asset_id, package_id, failed_at)
+SELECT id, 'a', 'p', '{FAILED_AT}' FROM videos
+"""
 
 
 async def test_videos_and_their_revisions_survive_an_upgrade(database_url: str) -> None:
@@ -35,7 +40,9 @@ async def test_videos_and_their_revisions_survive_an_upgrade(database_url: str) 
             await session.execute(sa.text("SELECT title, renditions, visibility FROM videos"))
         ).one()
         references = await session.execute(sa.text("SELECT package_id FROM package_references"))
+        failure = await session.execute(sa.text("SELECT failed_at, told_at FROM video_plans"))
     assert tuple(row) == ("Old", {}, "public")
+    assert failure.one() == (FAILED_AT, None)
     assert references.scalars().all() == ["p"]
     await database.close()
 

@@ -1,7 +1,7 @@
 """The status of a video follows from the facts, not from their order or number."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -80,9 +80,13 @@ def planned(second: float, asset_id: str = A, package_id: str = P) -> Fact:
     return tell
 
 
-def unplannable(second: float, asset_id: str = A, reason: str = "No video.") -> Fact:
+def unplannable(
+    second: float, asset_id: str = A, reason: str = "No video.", stored: float | None = None
+) -> Fact:
+    stored_at = at(second if stored is None else stored)
+
     def tell(known: Known) -> None:
-        known.plans[asset_id] = known.plan(asset_id).on_failed(reason, at(second))
+        known.plans[asset_id] = known.plan(asset_id).on_failed(reason, at(second), stored_at)
 
     return tell
 
@@ -106,9 +110,14 @@ def completed(package_id: str = P) -> Fact:
     return tell
 
 
-def failed(second: float, package_id: str = P, reason: str = "Broken.") -> Fact:
+def failed(
+    second: float, package_id: str = P, reason: str = "Broken.", stored: float | None = None
+) -> Fact:
+    stored_at = at(second if stored is None else stored)
+
     def tell(known: Known) -> None:
-        known.packages[package_id] = known.package(package_id).on_failed(reason, at(second))
+        package = known.package(package_id)
+        known.packages[package_id] = package.on_failed(reason, at(second), stored_at)
 
     return tell
 
@@ -129,7 +138,13 @@ one_fact = st.one_of(
     # One upload yields one asset at one time.
     st.integers(1, 3).map(lambda n: uploaded(n * 5, A if n % 2 else B, n)),
     st.builds(planned, seconds, st.sampled_from([A, B]), packages),
-    st.builds(unplannable, seconds, st.sampled_from([A, B]), st.sampled_from(["x", "y"])),
+    # Each is stored once, at whatever time.
+    st.builds(
+        lambda second, asset_id, reason: unplannable(second, asset_id, reason, second * 7 % 20),
+        seconds,
+        st.sampled_from([A, B]),
+        st.sampled_from(["x", "y"]),
+    ),
     st.builds(stored, st.integers(0, 10), packages),
     st.builds(completed, packages),
     st.builds(failed, seconds, packages, st.sampled_from(["x", "y"])),
@@ -197,6 +212,39 @@ def test_second_upload_hides_a_failure_and_keeps_what_plays() -> None:
     replaced = [uploaded(1), planned(2), completed(), uploaded(3, B, 2)]
     assert told(*replaced).package_id == P
     assert told(*replaced, planned(4, B, Q)).package_id == Q
+
+
+def test_failure_answers_the_upload_however_far_apart_the_clocks_are() -> None:
+    hour = 3600
+    for packager in (-hour, 0, hour):
+        status = told(uploaded(5), unplannable(6 + packager, stored=6))
+        assert (status.state, status.reason) == (State.FAILED, "No video.")
+        broken = [uploaded(5), planned(6 + packager), failed(7 + packager, stored=7)]
+        assert told(*broken).state is State.FAILED
+        again = told(*broken, started(8, number=2))
+        assert again.state is State.UPLOADING, "whatever the packager's clock says"
+
+
+def test_failure_is_no_older_than_the_file_even_if_the_broker_s_clock_was_set_back() -> None:
+    assert told(uploaded(5), unplannable(6, stored=4)).state is State.FAILED
+    assert told(uploaded(5), planned(6), failed(7, stored=4)).state is State.FAILED
+    assert told(uploaded(5), unplannable(6, stored=4), uploaded(7, B, 2)).state is State.UPLOADING
+
+
+def test_failure_of_before_is_ordered_by_the_time_in_it() -> None:
+    known = Known()
+    for fact in (uploaded(1), planned(2), failed(3)):
+        fact(known)
+    known.packages[P] = replace(known.packages[P], told_at=None)
+    assert known.status.state is State.FAILED
+    started(4, number=2)(known)
+    assert known.status.state is State.UPLOADING
+
+
+def test_refusal_that_is_told_again_hides_nothing_newer() -> None:
+    facts = [started(1), refused(2), started(3, number=2)]
+    assert told(*facts, refused(4)).state is State.UPLOADING
+    assert told(started(1), refused(4), refused(2), started(3, number=2)).state is State.UPLOADING
 
 
 def test_counts_never_go_back() -> None:

@@ -123,6 +123,13 @@ class PackageRequested(Event):
 # --- packager ----------------------------------------------------------------------------------
 
 
+DECIDED_AT: Any = Field(
+    default=None,
+    description="by the clock of the packager's database: of two facts about a package, or about"
+    " one video's request for it, the later holds; absent in facts of earlier versions",
+)
+
+
 class RewriteRequested(Event):
     """The source of a requested package has no index: it is rewritten before it is planned."""
 
@@ -145,6 +152,7 @@ class PackagePlanned(Event):
     renditions: list[str]
     duration_s: float
     segments_total: int
+    decided_at: datetime | None = DECIDED_AT
 
 
 class SegmentRange(BaseModel):
@@ -200,6 +208,7 @@ class TranscodeFailed(Event):
     reason: str
     package_id: str | None = Field(default=None, description="absent when no plan could be made")
     video_id: UUID | None = Field(default=None, description="present when package_id is absent")
+    decided_at: datetime | None = DECIDED_AT
 
 
 class PackageRemoved(Event):
@@ -208,6 +217,7 @@ class PackageRemoved(Event):
     subject = "events.package.removed"
 
     package_id: str
+    decided_at: datetime | None = DECIDED_AT
 
 
 # --- encoder -----------------------------------------------------------------------------------

@@ -1,9 +1,10 @@
 """What other services tell about videos: each fact is added to what is known.
 
-Facts may come twice, late and in any order; `status` says why that does not matter. `at` is when
-a fact happened. A video that was deleted, or was never ours, is passed over.
+Facts may come twice, late and in any order; `status` says why that does not matter. A video that
+was deleted, or was never ours, is passed over.
 """
 
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -25,40 +26,54 @@ from reelay.common.events import (
 )
 
 
+@dataclass(frozen=True)
+class Told:
+    """When a fact was told, by two clocks."""
+
+    stored_at: datetime
+    """The broker's, when it stored the fact: one clock for all senders."""
+    stated_at: datetime
+    """The sender's (CloudEvents 1.0, `time`); compared only where there is nothing better."""
+
+    def decided_at(self, fact: PackagePlanned | TranscodeFailed | PackageRemoved) -> datetime:
+        """Return when the packager decided; one of the version before said so by its own clock."""
+        return fact.decided_at or self.stated_at
+
+
 class VideoFacts:
     """The use cases of facts."""
 
     def __init__(self, recorder: Recorder) -> None:
         self._recorder = recorder
 
-    async def note_upload_started(self, fact: AssetUploadStarted, at: datetime) -> None:
+    async def note_upload_started(self, fact: AssetUploadStarted, told: Told) -> None:
         """A video's file is on its way."""
         if fact.video_id is None:
             return
         async with self._recorder.transaction() as transaction:
             for video in await repository.lock(transaction.session, fact.video_id):
                 row = await _upload(transaction, video, fact.upload_id)
-                row.take(row.give(Upload).on_started(at))
+                row.take(row.give(Upload).on_started(told.stored_at))
                 await settle(transaction, video)
 
-    async def note_upload_terminated(self, fact: AssetUploadTerminated, at: datetime) -> None:
+    async def note_upload_terminated(self, fact: AssetUploadTerminated, told: Told) -> None:
         """A video's file will not come: it was withdrawn or, for a reason, refused."""
         if fact.video_id is None:
             return
         async with self._recorder.transaction() as transaction:
             for video in await repository.lock(transaction.session, fact.video_id):
                 row = await _upload(transaction, video, fact.upload_id)
-                row.take(row.give(Upload).on_terminated(fact.reason, at))
+                row.take(row.give(Upload).on_terminated(fact.reason, told.stored_at))
                 await settle(transaction, video)
 
-    async def request_package(self, fact: AssetUploaded, at: datetime) -> None:
+    async def request_package(self, fact: AssetUploaded, told: Told) -> None:
         """A video's file is here: ask for its package, once per upload.
 
         The request is committed before anything else is looked at: a viewer waits for it.
         """
         if fact.video_id is None:
             return
-        upload = Upload(fact.upload_id).on_uploaded(fact.asset_id, fact.source_key, at)
+        upload = Upload(fact.upload_id).on_uploaded(fact.asset_id, fact.source_key, told.stored_at)
         async with self._recorder.transaction() as transaction:
             owner_id = await repository.note_whole(transaction.session, fact.video_id, upload)
             if owner_id is not None:
@@ -74,8 +89,9 @@ class VideoFacts:
             for video in await repository.lock(transaction.session, fact.video_id):
                 await settle(transaction, video)
 
-    async def note_package_planned(self, fact: PackagePlanned, at: datetime) -> None:
+    async def note_package_planned(self, fact: PackagePlanned, told: Told) -> None:
         """A video's manifests exist; its package may be further already."""
+        at = told.decided_at(fact)
         async with self._recorder.transaction() as transaction:
             session = transaction.session
             package = await repository.hold(session, PackageRow, package_id=fact.package_id)
@@ -88,41 +104,42 @@ class VideoFacts:
                     plan.take(plan.give(Plan).on_planned(fact.package_id, at))
                 await settle(transaction, video)
 
-    async def note_progress(self, fact: ManifestUpdated, at: datetime) -> None:
+    async def note_progress(self, fact: ManifestUpdated, told: Told) -> None:
         """Segments of a package are there."""
         async with self._recorder.transaction() as transaction:
             row = await _package(transaction, fact.package_id)
             row.take(row.give(Package).on_updated(*_extents(fact), playable=fact.playable))
             await _settle_users(transaction, fact.package_id)
 
-    async def note_package_completed(self, fact: TranscodeCompleted, at: datetime) -> None:
+    async def note_package_completed(self, fact: TranscodeCompleted, told: Told) -> None:
         """All of a package is there."""
         async with self._recorder.transaction() as transaction:
             row = await _package(transaction, fact.package_id)
             row.take(row.give(Package).on_completed(fact.root_digest, fact.warnings))
             await _settle_users(transaction, fact.package_id)
 
-    async def note_package_removed(self, fact: PackageRemoved, at: datetime) -> None:
+    async def note_package_removed(self, fact: PackageRemoved, told: Told) -> None:
         """A package is gone; unless it was planned again since, nothing is known of it any more."""
         async with self._recorder.transaction() as transaction:
             row = await _package(transaction, fact.package_id)
-            if row.planned_at is None or row.planned_at < at:
+            if row.planned_at is None or row.planned_at < told.decided_at(fact):
                 await transaction.session.delete(row)
                 await transaction.session.flush()
                 transaction.gone.add(fact.package_id)
                 await _settle_users(transaction, fact.package_id)
 
-    async def note_failure(self, fact: TranscodeFailed, at: datetime) -> None:
+    async def note_failure(self, fact: TranscodeFailed, told: Told) -> None:
         """A package, or the plan of one for a video, failed."""
+        at = told.decided_at(fact)
         async with self._recorder.transaction() as transaction:
             if fact.package_id is not None:
                 row = await _package(transaction, fact.package_id)
-                row.take(row.give(Package).on_failed(fact.reason, at))
+                row.take(row.give(Package).on_failed(fact.reason, at, told.stored_at))
                 await _settle_users(transaction, fact.package_id)
             elif fact.video_id is not None:
                 for video in await repository.lock(transaction.session, fact.video_id):
                     plan = await _plan(transaction, video, fact.asset_id)
-                    plan.take(plan.give(Plan).on_failed(fact.reason, at))
+                    plan.take(plan.give(Plan).on_failed(fact.reason, at, told.stored_at))
                     await settle(transaction, video)
 
 

@@ -1,8 +1,9 @@
 """Derives what a video is from the facts about it, whatever their order and number.
 
 Facts only ever add to what is known: each `on_…` is idempotent, and any order of the same facts
-gives the same result. Where a later fact must win, the time at which it happened decides
-(CloudEvents `time`, which a repeated message keeps), never the time of its arrival.
+gives the same result. Where a later fact must win, one clock decides, whatever those of the senders
+say (decision 20): what the packager decided is ordered by `decided_at`, what happened to uploads by
+the time at which the broker stored the fact.
 """
 
 from collections.abc import Iterable, Mapping
@@ -51,9 +52,12 @@ class Upload:
         return replace(self, started_at=min(self.started_at or at, at))
 
     def on_terminated(self, refusal: str | None, at: datetime) -> Self:
-        """The client withdrew the upload, or it was refused; the latest refusal is kept."""
+        """The client withdrew the upload, or it was refused, once: the first refusal is kept.
+
+        A repetition may be stored by the broker long after.
+        """
         ended = replace(self, terminated=True)
-        if refusal is None or (at, refusal) <= (self.refused_at or LONG_AGO, self.refusal or ""):
+        if refusal is None or (self.refused_at or at, self.refusal or refusal) < (at, refusal):
             return ended
         return replace(ended, refused_at=at, refusal=refusal)
 
@@ -78,17 +82,30 @@ class Outcome:
     planned_at: datetime | None = None
     failed_at: datetime | None = None
     reason: str | None = None
+    told_at: datetime | None = None
+    """When the broker stored the failure; absent in rows of before."""
 
-    def on_failed(self, reason: str, at: datetime) -> Self:
+    def on_failed(self, reason: str, at: datetime, told_at: datetime) -> Self:
         """It failed; the latest reason is kept."""
         if (at, reason) <= (self.failed_at or LONG_AGO, self.reason or ""):
             return self
-        return replace(self, failed_at=at, reason=reason)
+        return replace(self, failed_at=at, reason=reason, told_at=told_at)
 
     @property
     def failed(self) -> bool:
         """Whether the last that is known is a failure."""
         return self.failed_at is not None and self.failed_at >= (self.planned_at or LONG_AGO)
+
+    def failed_after(self, uploads: Iterable[Upload]) -> datetime:
+        """Return when it failed, to be compared with what happened to uploads.
+
+        `uploads` are those of the asset that it was made of. Never before the first of them was
+        here, which the failure answers, even if the broker's clock was set back in between.
+        """
+        known = self.told_at or self.failed_at
+        if known is None:
+            return LONG_AGO
+        return max(known, min((u.uploaded_at for u in uploads if u.uploaded_at), default=known))
 
 
 @dataclass(frozen=True)
@@ -184,7 +201,7 @@ def derive(
     asset_id = _latest_asset(uploads)
     plan = max(plans, key=lambda p: _rank(p, uploads), default=None)
     if plan is None:
-        return _unwatchable(Status(asset_id=asset_id), Outcome(), uploads)
+        return _unwatchable(Status(asset_id=asset_id), LONG_AGO, "", uploads)
     package = packages.get(plan.package_id or "") or Package(package_id=plan.package_id or "")
     whole = package.state is State.READY
     status = Status(
@@ -198,15 +215,16 @@ def derive(
     )
     if status.state is not State.FAILED:
         return status
-    return _unwatchable(status, plan if plan.failed else package, uploads)
+    last = plan if plan.failed else package
+    failed_at = last.failed_after(u for u in uploads if u.asset_id == plan.asset_id)
+    return _unwatchable(status, failed_at, last.reason or "", uploads)
 
 
-def _unwatchable(status: Status, last: Outcome, uploads: list[Upload]) -> Status:
+def _unwatchable(status: Status, failed_at: datetime, reason: str, uploads: list[Upload]) -> Status:
     """Return what a video without a package to watch is: what happened last counts.
 
     A refusal does not count while the package of another file is on its way.
     """
-    failed_at, reason = last.failed_at or LONG_AGO, last.reason or ""
     if all(u.uploaded_at is None or u.uploaded_at <= failed_at for u in uploads):
         refusals = [(u.refused_at, u.refusal or "") for u in uploads if u.refused_at]
         failed_at, reason = max([(failed_at, reason), *refusals])

@@ -2,12 +2,12 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TypeVar
 
-from faststream import Header
+from faststream import Context, Header
 
-from reelay.catalog.videos.facts import VideoFacts
+from reelay.catalog.videos.facts import Told, VideoFacts
 from reelay.common.events import (
     AssetUploaded,
     AssetUploadStarted,
@@ -23,19 +23,21 @@ from reelay.common.messaging import Handler, Messaging
 from reelay.common.streams import fact_consumer
 
 F = TypeVar("F", bound=Event)
+Digest = Callable[[F, Told], Awaitable[None]]
 ACK_WAIT_S = 5.0
 HEARTBEAT_S = 1.5
-OCCURRED_AT = Header("ce-time", default=None)
+STORED_AT = Context("message.raw_message.metadata.timestamp")
+STATED_AT = Header("ce-time", default=None)
 
 
 def subscribe(messaging: Messaging, facts: VideoFacts) -> None:
     """Let `facts` digest what others tell about videos."""
 
-    def on(handler: str, kind: type[F], digest: Callable[[F, datetime], Awaitable[None]]) -> None:
+    def on(handler: str, kind: type[F], digest: Digest[F]) -> None:
         fact = fact_consumer("catalog", handler, kind.subject)
         # A viewer waits: what a killed replica had in hand goes to another one soon.
         consumer = replace(fact, ack_wait_s=ACK_WAIT_S, heartbeat_s=HEARTBEAT_S)
-        messaging.on(consumer, _with_time(kind, digest))
+        messaging.on(consumer, _with_times(kind, digest))
 
     on("note-upload-started", AssetUploadStarted, facts.note_upload_started)
     on("note-upload-terminated", AssetUploadTerminated, facts.note_upload_terminated)
@@ -47,16 +49,18 @@ def subscribe(messaging: Messaging, facts: VideoFacts) -> None:
     on("note-failure", TranscodeFailed, facts.note_failure)
 
 
-def _with_time(kind: type[F], digest: Callable[[F, datetime], Awaitable[None]]) -> Handler[F]:
-    """Return a handler that passes on when the fact happened (CloudEvents 1.0, `time`).
+def _with_times(kind: type[F], digest: Digest[F]) -> Handler[F]:
+    """Return a handler that passes on when the fact was told.
 
-    The attribute is optional there; without it the fact happened now.
+    Its sender need not have said when it happened (CloudEvents 1.0, `time`); then that is when the
+    broker stored it.
     """
 
     async def handle(
         fact: kind,  # type: ignore[valid-type]  # FastStream reads the model from it
-        at: datetime | None = OCCURRED_AT,
+        stored_at: datetime = STORED_AT,
+        stated_at: datetime | None = STATED_AT,
     ) -> None:
-        await digest(fact, at or datetime.now(UTC))
+        await digest(fact, Told(stored_at, stated_at or stored_at))
 
     return handle

@@ -85,6 +85,7 @@ class PlanRow(FactTable, table=True):
     planned_at: datetime | None = Field(default=None, sa_type=TIME)
     failed_at: datetime | None = Field(default=None, sa_type=TIME)
     reason: str | None = None
+    told_at: datetime | None = Field(default=None, sa_type=TIME)
 
 
 class PackageRow(FactTable, table=True):
@@ -104,3 +105,4 @@ class PackageRow(FactTable, table=True):
     planned_at: datetime | None = Field(default=None, sa_type=TIME)
     failed_at: datetime | None = Field(default=None, sa_type=TIME)
     reason: str | None = None
+    told_at: datetime | None = Field(default=None, sa_type=TIME)

@@ -192,7 +192,12 @@ class Bookkeeping:
         await self._store.put(f"packages/{row.package_id}/{FAILED}", failure(failed.reason))
         row.state, row.reason = repository.FAILED, failed.reason
         await tx.announce(
-            TranscodeFailed(package_id=row.package_id, asset_id=row.asset_id, reason=failed.reason)
+            TranscodeFailed(
+                package_id=row.package_id,
+                asset_id=row.asset_id,
+                reason=failed.reason,
+                decided_at=await repository.now(tx.session),
+            )
         )
 
 

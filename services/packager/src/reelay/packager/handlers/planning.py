@@ -1,6 +1,7 @@
 """A video needs a package: probe its source, plan, promise, and let the encoders begin."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from uuid import UUID
 
 import structlog
@@ -106,19 +107,22 @@ class Planning:
             assert row is not None
             plan = repository.plan_of(row)
             _move(row, plan, key, source)
+            # While the row is locked: an end that comes before the manifests are there is later.
+            decided_at = await repository.now(tx.session)
             if await self._revive(row) or created:
                 await self._dispatcher.admit(tx, row)
                 # Of the time before: whoever decided while it ended has had the lock, and is done.
                 await repository.delete_tasks(tx.session, row.package_id)
             opens = row.state == repository.PLANNED and await self._dispatcher.begin(tx, row)
-        await self._promise(plan, request.video_id, dispatch=not opens)
+        answer = planned(plan, request.video_id, decided_at)
+        await self._promise(plan, answer, dispatch=not opens)
 
-    async def _promise(self, plan: Plan, video_id: UUID, *, dispatch: bool) -> None:
+    async def _promise(self, plan: Plan, answer: PackagePlanned, *, dispatch: bool) -> None:
         """Store what follows from a plan, announce it, and dispatch what is to be done for it."""
         bodies = await store_promises(self._store, plan)
         async with self._outbox.transaction() as tx:
             await note_promises(tx.session, plan.package_id, bodies)
-            await tx.announce(planned(plan, video_id))
+            await tx.announce(answer)
             if dispatch:
                 await self._dispatcher.dispatch(tx)
         log.info("planned", package_id=plan.package_id, segments=plan.segments_total)
@@ -195,7 +199,12 @@ class Planning:
         log.warning("refused", asset_id=request.asset_id, reason=reason)
         async with self._outbox.transaction() as tx:
             await tx.announce(
-                TranscodeFailed(asset_id=request.asset_id, reason=reason, video_id=request.video_id)
+                TranscodeFailed(
+                    asset_id=request.asset_id,
+                    reason=reason,
+                    video_id=request.video_id,
+                    decided_at=await repository.now(tx.session),
+                )
             )
 
 
@@ -209,8 +218,8 @@ def _move(row: PackageRow, plan: Plan, key: str, source: SourceFacts) -> None:
         row.source_key = key
 
 
-def planned(plan: Plan, video_id: UUID) -> PackagePlanned:
-    """Return the answer to a video's request."""
+def planned(plan: Plan, video_id: UUID, decided_at: datetime) -> PackagePlanned:
+    """Return the answer to a video's request; decided by the database's clock."""
     return PackagePlanned(
         package_id=plan.package_id,
         asset_id=plan.asset_id,
@@ -218,4 +227,5 @@ def planned(plan: Plan, video_id: UUID) -> PackagePlanned:
         renditions=[r.name for r in plan.renditions],
         duration_s=float(plan.timeline.duration_s),
         segments_total=plan.segments_total,
+        decided_at=decided_at,
     )

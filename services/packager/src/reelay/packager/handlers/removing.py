@@ -47,7 +47,8 @@ async def finish_removal(tx: Transaction, store: ObjectStore, package_id: str) -
     tx.session.expunge(row)
     await references.forget_package(tx.session, package_id)
     await virtual_times.forget(tx.session, package_id)
-    await tx.announce(PackageRemoved(package_id=package_id))
+    decided_at = await repository.now(tx.session)
+    await tx.announce(PackageRemoved(package_id=package_id, decided_at=decided_at))
     removed = Removed(len(objects), sum(info.size_bytes for info in objects))
     log.info("removed", package_id=package_id, objects=removed.objects)
     return removed

@@ -109,7 +109,7 @@ class Repairing:
         # One that dies here leaves the mark at a complete package; repairing it again goes on.
         # The lock is not taken before: no store, however slow, holds up what is decided of other
         # films. Nor later: who decides has this lock first, and turns after it.
-        await repository.take_dispatch_lock(tx.session)
+        decided_at = await repository.take_dispatch_lock(tx.session)
         row.state, row.superseded_by = repository.SUPERSEDED, new.package_id
         tx.session.add(row)
         await repository.delete_tasks(tx.session, row.package_id)
@@ -123,7 +123,7 @@ class Repairing:
         for video_id in await references.move_references(
             tx.session, row.package_id, new.package_id
         ):
-            await tx.announce(planned(new, video_id))
+            await tx.announce(planned(new, video_id, decided_at))
         log.warning("replaced", package_id=row.package_id, successor=new.package_id)
 
 
