@@ -88,6 +88,7 @@ async def main(settings: ContentApiSettings) -> None:
         feeds = DownloadFeeds(folder.pipes, settings.max_downloads, threads)
         downloading = Downloading(downloads, feeds, delivery)
         listen(messaging, library, downloads)
+        files.when_made_again(downloads.forget)
         stack.push_async_callback(messaging.stop)
         await stack.enter_async_context(
             background(demand.connect(), feed.run(demand.connected), close_on_stop(library.waiting))

@@ -4,12 +4,14 @@ import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
+from math import inf
 
 import structlog
 from pydantic import BaseModel, Field, ValidationError
 
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError, read_all
 from reelay.content_api.domain.names import INDEX, below
+from reelay.content_api.domain.ports import MadeAgain
 
 MAX_ENTRIES = 100_000
 """Entries kept of all indexes together (about 30 MB)."""
@@ -51,6 +53,7 @@ class StoredDigests:
         self._indexes: OrderedDict[str, _Index] = OrderedDict()
         self._entries = 0
         self._reading: dict[str, asyncio.Task[None]] = {}
+        self._listeners: list[MadeAgain] = []
 
     def known(self, key: str) -> tuple[int, str] | None:
         """See Digests."""
@@ -61,12 +64,14 @@ class StoredDigests:
         self._indexes.move_to_end(package)
         return index.entries.get(path)
 
-    async def of(self, key: str) -> tuple[int, str] | None:
+    def when_made_again(self, tell: MadeAgain) -> None:
+        """See Digests."""
+        self._listeners.append(tell)
+
+    async def of(self, key: str, *, max_age_s: float = inf) -> tuple[int, str] | None:
         """See Digests. Simultaneous calls for one package share one read."""
         package, path = _split(key)
-        index = self._indexes.get(package)
-        fresh = index and (index.entries or self._now() - index.read_at_s < ASK_AGAIN_S)
-        if not fresh and path != INDEX:
+        if not self._is_fresh(package, max_age_s) and path != INDEX:
             task = self._reading.get(package)
             if task is None:
                 task = self._reading[package] = asyncio.create_task(self._read(package))
@@ -79,6 +84,13 @@ class StoredDigests:
         index = self._indexes.pop(below(package_id).rstrip("/"), None)
         if index is not None:
             self._entries -= 1 + len(index.entries)
+
+    def _is_fresh(self, package: str, max_age_s: float) -> bool:
+        index = self._indexes.get(package)
+        if index is None:
+            return False
+        limit_s = max_age_s if index.entries else min(max_age_s, ASK_AGAIN_S)
+        return self._now() - index.read_at_s < limit_s
 
     async def _read(self, package: str) -> None:
         entries: dict[str, tuple[int, str]] = {}
@@ -102,6 +114,10 @@ class StoredDigests:
         self._indexes[package] = index
         while self._entries > MAX_ENTRIES and len(self._indexes) > 1:
             self._entries -= 1 + len(self._indexes.popitem(last=False)[1].entries)
+        if old is not None and old.entries not in ({}, index.entries):
+            log.warning("a package was made again", package=package)
+            for tell in self._listeners:
+                tell(package.partition("/")[2])
 
 
 def _split(key: str) -> tuple[str, str]:

@@ -17,6 +17,10 @@ class DamagedObjectError(StoreUnavailableError):
     """The store gave other bytes than the package's index promises; `reelay verify` tells more."""
 
 
+class MadeAgainError(StoreUnavailableError):
+    """This video was just made again; ask again."""
+
+
 class Filling:
     """An object that is being fetched, once; see Arriving.
 
@@ -30,6 +34,8 @@ class Filling:
         self.path = self.unfinished
         self.size_bytes = 0
         self.sha256 = ""
+        self.expected: tuple[int, str] | None = None
+        """Size and digest that the package's index told."""
         self.checked = False
         """Whether the package's index was asked about the object when that was complete."""
         self.beginning = b""
@@ -95,9 +101,8 @@ class Filling:
         file = asyncio.ensure_future(_create(self.path))
         try:
             await self._copy(size, file)
-            expected = None
             with suppress(StoreUnavailableError):  # of the index alone: the object is here
-                expected = await index
+                self.expected = await index
                 self.checked = True
         finally:
             for task in (size, index, file):
@@ -106,10 +111,10 @@ class Filling:
                 os.close(file.result())  # Otherwise it was never opened, and is not any more.
             await asyncio.gather(size, index, file, return_exceptions=True)
         self.sha256 = self._sha.hexdigest()
+        if self.expected not in (None, (self._bytes, self.sha256)):
+            raise DamagedObjectError(f"{self.key} is not what its package's index says")
         if self._bytes != self.size_bytes:
             raise StoreUnavailableError(f"{self.key} ended after {self._bytes} bytes")
-        if expected is not None and expected != (self.size_bytes, self.sha256):
-            raise DamagedObjectError(f"{self.key} is not what its package's index says")
 
     def done(self, file: StoredFile) -> None:
         """Let everybody have the complete file."""

@@ -9,7 +9,7 @@ from functools import lru_cache
 from reelay.common.storage import ObjectStore, StoreUnavailableError
 from reelay.content_api.adapters.small_objects import SMALL_BYTES, SmallObjects
 from reelay.content_api.domain.names import below
-from reelay.content_api.domain.ports import StoredFile
+from reelay.content_api.domain.ports import MadeAgain, StoredFile
 
 ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
 
@@ -54,6 +54,9 @@ class LocalFiles:
     async def exists(self, key: str) -> bool:
         """See Files."""
         return self._look(key) is not None
+
+    def when_made_again(self, tell: MadeAgain) -> None:
+        """See Files. Nothing is compared here: what the store has is what is sent."""
 
     def forget(self, package_id: str) -> None:
         """See Files."""

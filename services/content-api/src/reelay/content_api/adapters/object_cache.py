@@ -17,13 +17,17 @@ from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavaila
 from reelay.common.tasks import end
 from reelay.content_api.adapters.cache_folder import CacheFolder, Kept, remove, undamaged
 from reelay.content_api.adapters.copies import Copies, Copy
-from reelay.content_api.adapters.filling import DamagedObjectError, Filling
+from reelay.content_api.adapters.filling import DamagedObjectError, Filling, MadeAgainError
 from reelay.content_api.adapters.small_objects import SMALL_BYTES
 from reelay.content_api.domain.names import below
-from reelay.content_api.domain.ports import Digests, Found, StoredFile
+from reelay.content_api.domain.ports import Digests, Found, MadeAgain, StoredFile
 
 VERIFY_S = 3600.0
 """A copy is served this long without comparing its digest again."""
+INDEX_AGE_S = 10.0
+"""An index read longer ago is read anew when an object is not what it says: the package may have
+been removed, of which nobody here heard, and made again with other bytes. So often at most, for
+the object may as well be damaged."""
 CONCURRENT_FETCHES = 32
 ENDED = StoreUnavailableError("The service stops, or the package was removed.")
 
@@ -53,6 +57,7 @@ class ObjectCache:
         self._fetches: dict[asyncio.Task[None], str] = {}
         self._slots = asyncio.Semaphore(CONCURRENT_FETCHES)
         self._numbers = itertools.count()
+        digests.when_made_again(self._drop_old)
 
     def peek(self, key: str) -> StoredFile | None:
         """See Files."""
@@ -67,6 +72,12 @@ class ObjectCache:
 
     async def find(self, key: str) -> Found | None:
         """See Files. Several calls for one object share one look at the store."""
+        try:
+            return await self._find(key)
+        except MadeAgainError:
+            return await self._find(key)  # once; what was known of the package is forgotten
+
+    async def _find(self, key: str) -> Found | None:
         if file := self.peek(key):
             return file
         if filling := self._filling.get(key):
@@ -97,9 +108,20 @@ class ObjectCache:
             self._copies.drop(key)
         self._digests.forget(package_id)
 
+    def when_made_again(self, tell: MadeAgain) -> None:
+        """See Files. It is found when an object is not what the index says that was read before."""
+        self._digests.when_made_again(tell)
+
     async def close(self) -> None:
         """End all fetches; what is complete stays for the next process."""
         await end(*self._looking.values(), *self._fetches)
+
+    def _drop_old(self, package_id: str) -> None:
+        """Drop those copies of a package that its index, read anew, does not tell of."""
+        for key in self._copies.below(below(package_id)):
+            copy = self._copies.get(key)
+            if copy and self._digests.known(key) != (copy.kept.size_bytes, copy.kept.sha256):
+                self._copies.drop(key)
 
     async def _look(self, key: str) -> Found | None:
         """Find an object of which there is, or was, a file here."""
@@ -202,7 +224,7 @@ class ObjectCache:
         outcome = "failed"
         try:
             async with self._slots:
-                await filling.fetch()
+                await self._fetch_right(filling)
             kept = self._folder.keep(filling.unfinished, key, filling.size_bytes, filling.sha256)
             filling.done(self._copies.add(key, kept, surely=filling.checked))
             outcome = "stored"
@@ -225,6 +247,18 @@ class ObjectCache:
             CACHE_FETCHES.labels(outcome).inc()
             remove(filling.unfinished)
             del self._filling[key]
+
+    async def _fetch_right(self, filling: Filling) -> None:
+        """Fetch an object; raise what that does, or MadeAgainError when its index was an old one.
+
+        Whoever has its first bytes has their size from that too, and must ask again.
+        """
+        try:
+            await filling.fetch()
+        except DamagedObjectError:
+            if await self._digests.of(filling.key, max_age_s=INDEX_AGE_S) == filling.expected:
+                raise
+            raise MadeAgainError from None
 
 
 async def _found(filling: Filling) -> Found | None:

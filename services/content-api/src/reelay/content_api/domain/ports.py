@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 from reelay.common.content_access import Grant
@@ -53,6 +54,9 @@ class Arriving(Protocol):
 
 Found = StoredFile | Arriving
 
+MadeAgain = Callable[[str], None]
+"""Hears the id of a package that was removed and made again with other bytes, unheard of here."""
+
 
 class Files(Protocol):
     """Finds the file of an object. `peek` and `find` raise StoreUnavailableError."""
@@ -78,6 +82,10 @@ class Files(Protocol):
 
     def forget(self, package_id: str) -> None:
         """Drop all that is kept of a package; never raises."""
+        ...
+
+    def when_made_again(self, tell: MadeAgain) -> None:
+        """Let `tell` hear of packages that are found to have been made again."""
         ...
 
 
@@ -114,15 +122,20 @@ class Digests(Protocol):
         """Return size in bytes and SHA-256 (lower-case hex) when that can be told at once."""
         ...
 
-    async def of(self, key: str) -> tuple[int, str] | None:
+    async def of(self, key: str, *, max_age_s: float = inf) -> tuple[int, str] | None:
         """Return the same, asking the store; None when there is no index, or it says nothing.
 
-        Raises StoreUnavailableError.
+        An index that was read longer ago than `max_age_s` is read anew. Raises
+        StoreUnavailableError.
         """
         ...
 
     def forget(self, package_id: str) -> None:
         """Drop what was read."""
+        ...
+
+    def when_made_again(self, tell: MadeAgain) -> None:
+        """Let `tell` hear of packages whose index is found to say something else, each once."""
         ...
 
 
