@@ -26,7 +26,7 @@ from reelay.content_api.adapters.tokens import VerifiedTokens
 from reelay.content_api.adapters.whole_packages import StoredPackages
 from reelay.content_api.domain.access import Restrictions
 from reelay.content_api.domain.names import plan_key
-from reelay.content_api.domain.ports import Files
+from reelay.content_api.domain.ports import Demand, Files
 from reelay.content_api.entrypoints.delivery import Delivery
 from reelay.content_api.entrypoints.downloading import Downloading
 from reelay.content_api.entrypoints.events import listen
@@ -59,51 +59,20 @@ async def main(settings: ContentApiSettings) -> None:
         messaging = Messaging(settings.nats_url, "content-api")
         demand = BrokerDemand(messaging)
         files = open_files(store, folder, settings, stack)
-        library = Library(
-            files,
-            StoredPlans(store),
-            StoredFailures(store),
-            demand,
-            WaitingLimits(
-                wait_s=settings.wait_s,
-                repeat_s=settings.repeat_s,
-                total=settings.max_waiting,
-                per_package=settings.max_waiting_per_package,
-            ),
-        )
+        library = open_library(store, files, demand, settings)
+        downloads = open_downloads(store, files, library, folder, settings)
         restrictions = Restrictions()
         feed = AccessFeed(messaging, restrictions, library.waiting.dismiss)
-        admission = Admission(restrictions, StoredMarks(store), VerifiedTokens(store))
-        threads = FileThreads(MAX_FEEDS)
-        streams = Streams()
-        delivery = Delivery(PipeFeeds(folder.pipes, threads), streams)
-        derived = DerivedFiles(folder.derived)
-        downloads = Downloads(
-            library,
-            StoredPackages(store),
-            Assembler(files, derived),
-            derived,
-            settings.header_bytes,
-        )
-        feeds = DownloadFeeds(folder.pipes, settings.max_downloads, threads)
-        downloading = Downloading(downloads, feeds, delivery)
         listen(messaging, library, downloads)
         files.when_made_again(downloads.forget)
         stack.push_async_callback(messaging.stop)
+        # The broker is no part of readiness: without it everything that exists is served.
         await stack.enter_async_context(
             background(demand.connect(), feed.run(demand.connected), close_on_stop(library.waiting))
         )
-        # The broker is no part of readiness: without it everything that exists is served.
-        call_soon = asyncio.get_running_loop().call_soon_threadsafe
-        recent = RecentAnswers(admission.is_open, library.at_hand, streams, call_soon)
-        checks = {"store": store.check}
-        app = Application(library, admission, delivery, downloading, recent, checks)
-        limits = http.ConnectionLimits(
-            head_timeout_s=settings.head_timeout_s,
-            stalled_s=settings.stalled_s,
-            connections=settings.max_connections,
-        )
-        await http.serve(app, settings.host, settings.port, interface="rsgi", limits=limits)
+        admission = Admission(restrictions, StoredMarks(store), VerifiedTokens(store))
+        app = build_application(store, library, downloads, admission, folder, settings)
+        await serve(app, settings)
 
 
 def open_files(
@@ -116,6 +85,60 @@ def open_files(
     cache = ObjectCache(store, folder, StoredDigests(store), copies)
     stack.push_async_callback(cache.close)
     return cache
+
+
+def open_library(
+    store: ObjectStore, files: Files, demand: Demand, settings: ContentApiSettings
+) -> Library:
+    """Return the packages, and the room where requests wait for what is promised of them."""
+    limits = WaitingLimits(
+        wait_s=settings.wait_s,
+        repeat_s=settings.repeat_s,
+        total=settings.max_waiting,
+        per_package=settings.max_waiting_per_package,
+    )
+    return Library(files, StoredPlans(store), StoredFailures(store), demand, limits)
+
+
+def open_downloads(
+    store: ObjectStore,
+    files: Files,
+    library: Library,
+    folder: CacheFolder,
+    settings: ContentApiSettings,
+) -> Downloads:
+    """Return what is put together from packages; its headers lie in the cache's folder."""
+    derived = DerivedFiles(folder.derived)
+    assembler = Assembler(files, derived)
+    return Downloads(library, StoredPackages(store), assembler, derived, settings.header_bytes)
+
+
+def build_application(
+    store: ObjectStore,
+    library: Library,
+    downloads: Downloads,
+    admission: Admission,
+    folder: CacheFolder,
+    settings: ContentApiSettings,
+) -> Application:
+    """Return what answers requests; on the loop that is running its answers are looked up anew."""
+    threads, streams = FileThreads(MAX_FEEDS), Streams()
+    delivery = Delivery(PipeFeeds(folder.pipes, threads), streams)
+    feeds = DownloadFeeds(folder.pipes, settings.max_downloads, threads)
+    downloading = Downloading(downloads, feeds, delivery)
+    call_soon = asyncio.get_running_loop().call_soon_threadsafe
+    recent = RecentAnswers(admission.is_open, library.at_hand, streams, call_soon)
+    return Application(library, admission, delivery, downloading, recent, {"store": store.check})
+
+
+async def serve(app: Application, settings: ContentApiSettings) -> None:
+    """Answer requests until the process is asked to stop."""
+    limits = http.ConnectionLimits(
+        head_timeout_s=settings.head_timeout_s,
+        stalled_s=settings.stalled_s,
+        connections=settings.max_connections,
+    )
+    await http.serve(app, settings.host, settings.port, interface="rsgi", limits=limits)
 
 
 async def close_on_stop(waiting: WaitingRoom) -> None:
