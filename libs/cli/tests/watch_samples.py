@@ -2,10 +2,20 @@
 
 from uuid import UUID
 
-from reelay.cli.watch_map import Package, Rendition
+from reelay.cli.watch_map import Package, PackageMap, Rendition, runs
+from reelay.cli.watch_state import WatchState
 from reelay.common.commands import EncodeChunk, Lane, SegmentSpec, SourceSpec, VideoOutput
-from reelay.common.events import ManifestUpdated, PackagePlanned, SegmentRange
+from reelay.common.events import (
+    ManifestUpdated,
+    PackagePlanned,
+    PackageRemoved,
+    SegmentRange,
+    TranscodeCompleted,
+    TranscodeFailed,
+)
+from reelay.common.message import Message
 
+Heard = tuple[Message, float]
 ID = "5a" * 32
 VIDEO = UUID(int=7)
 ENDS_S = (1.0, 2.0, 4.0, 8.0, 12.0, 14.0)
@@ -19,6 +29,8 @@ PACKAGE = Package(
         Rendition("audio", "audio", "audio/main", (1.003, 2.005, 4.011, 8.0, 12.011, 14.016)),
     ),
 )
+COMPLETED = TranscodeCompleted(package_id=ID, root_digest="d", size_bytes=1_500_000)
+REMOVED = PackageRemoved(package_id=ID)
 
 
 def planned(package_id: str = ID) -> PackagePlanned:
@@ -59,3 +71,24 @@ def chunk(
         audio_rendition="audio" if "audio" in names else None,
         audio_segments=segments if "audio" in names else [],
     )  # fmt: skip
+
+
+def failed(reason: str = "The disk is full.") -> TranscodeFailed:
+    return TranscodeFailed(package_id=ID, asset_id="a", reason=reason)
+
+
+def hear(*heard: Heard, now: float = 0.0) -> PackageMap:
+    state = WatchState(PACKAGE, "Film")
+    for message, at in heard:
+        state.hear(message, at)
+    state.see_work((), now)
+    return state.map(now)
+
+
+def encoding(known: PackageMap, rendition: str) -> dict[str, list[tuple[int, int]]]:
+    row = next(row for row in known.rows if row.rendition.name == rendition)
+    return {lane.value: list(runs(bits)) for lane, bits in row.encoding.items()}
+
+
+def stored_runs(known: PackageMap) -> dict[str, list[tuple[int, int]]]:
+    return {row.rendition.name: list(runs(row.stored)) for row in known.rows}

@@ -6,27 +6,31 @@ from uuid import UUID
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reelay.cli.watch_map import PackageMap, bit_range, runs
+from reelay.cli.watch_map import bit_range, runs
 from reelay.cli.watch_state import WatchState
 from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
 from reelay.common.events import (
-    PackageRemoved,
     SegmentFailed,
     SegmentReady,
-    TranscodeCompleted,
     TranscodeFailed,
 )
 from reelay.common.message import Message
 
-from ..watch_samples import ID, PACKAGE, VIDEO, chunk, everything, planned, stored
-
-Heard = tuple[Message, float]
-COMPLETED = TranscodeCompleted(package_id=ID, root_digest="d", size_bytes=1_500_000)
-REMOVED = PackageRemoved(package_id=ID)
-
-
-def failed(reason: str = "The disk is full.") -> TranscodeFailed:
-    return TranscodeFailed(package_id=ID, asset_id="a", reason=reason)
+from ..watch_samples import (
+    COMPLETED,
+    ID,
+    PACKAGE,
+    REMOVED,
+    VIDEO,
+    chunk,
+    encoding,
+    everything,
+    failed,
+    hear,
+    planned,
+    stored,
+    stored_runs,
+)  # fmt: skip
 
 
 def ready(task: int = 1) -> SegmentReady:
@@ -45,23 +49,6 @@ def demand(path: str) -> SegmentDemanded:
 
 def alive(encoder: str) -> EncoderAlive:
     return EncoderAlive(encoder_id=encoder, providers=["software"], encoder_version="9")
-
-
-def hear(*heard: Heard, now: float = 0.0) -> PackageMap:
-    state = WatchState(PACKAGE, "Film")
-    for message, at in heard:
-        state.hear(message, at)
-    state.see_work((), now)
-    return state.map(now)
-
-
-def encoding(known: PackageMap, rendition: str) -> dict[str, list[tuple[int, int]]]:
-    row = next(row for row in known.rows if row.rendition.name == rendition)
-    return {lane.value: list(runs(bits)) for lane, bits in row.encoding.items()}
-
-
-def stored_runs(known: PackageMap) -> dict[str, list[tuple[int, int]]]:
-    return {row.rendition.name: list(runs(row.stored)) for row in known.rows}
 
 
 numbers = st.integers(0, 8)
@@ -236,82 +223,6 @@ def test_demand_for_what_was_never_promised_is_no_viewer() -> None:
 def test_encoders_are_those_heard_in_the_last_five_seconds() -> None:
     heard = [(alive("one"), 1.0), (alive("two"), 4.0), (alive("two"), 5.0)]
     assert [hear(*heard, now=now).encoders for now in (5, 6, 10)] == [2, 1, 0]
-
-
-def test_failure_has_its_reason_and_ends_the_clock() -> None:
-    known = hear((planned(), 1), (chunk("720p", 1, 4), 2), (failed(), 9), now=50)
-    assert (known.state, known.reason, known.elapsed_s) == ("failed", "The disk is full.", 8)
-    assert encoding(known, "720p") == {}
-
-
-def test_package_that_is_planned_again_after_a_failure_goes_on() -> None:
-    known = hear((planned(), 1), (failed(), 9), (planned(), 20), now=25)
-    assert (known.state, known.elapsed_s) == ("planned", 5)
-
-
-def test_failure_ends_all_tasks_for_good() -> None:
-    again = (planned(), 20.0)
-    known = hear((chunk("720p", 1, 4), 8), (failed(), 9), again, now=25)
-    assert encoding(known, "720p") == {}
-    known = hear((failed(), 9), (chunk("720p", 1, 4, task=2), 19), again, now=25)
-    assert encoding(known, "720p") == {"ladder": [(1, 4)]}
-
-
-def test_removal_is_a_failure_until_the_package_is_planned_again() -> None:
-    earlier = [(planned(), 1.0), (everything(), 2.0), (COMPLETED, 3.0), (REMOVED, 4.0)]
-    known = hear(*earlier, now=50)
-    assert (known.state, known.stored) == ("failed", 0)
-    assert known.reason == "This package was removed: no video needs it any more."
-    known = hear(*earlier, (planned(), 10), (stored(("720p", 2, 2)), 11), now=15)
-    assert (known.state, known.stored, known.elapsed_s) == ("planned", 1, 5)
-
-
-def test_what_was_told_before_a_removal_counts_no_more() -> None:
-    state = WatchState(PACKAGE)
-    before = [(chunk("720p", 5, 6), 2.0), (failed(), 3.0), (COMPLETED, 4.0), (everything(), 5.0)]
-    since = [(chunk("720p", 3, 4, task=2), 6.0), (stored(("720p", 2, 2)), 7.0)]
-    for message, at in [*before[:2], *since]:
-        state.hear(message, at)
-    state.forget_until(5)
-    for message, at in before:
-        state.hear(message, at)
-    state.see_work({UUID(int=1), UUID(int=2)}, 8)
-    known = state.map(8)
-    assert (known.state, stored_runs(known)["720p"], known.stored) == ("planned", [(2, 2)], 1)
-    assert encoding(known, "720p") == {"ladder": [(3, 4)]}
-
-
-def test_package_that_is_repaired_lacks_only_what_is_asked_for() -> None:
-    state = WatchState(PACKAGE)
-    past = [(planned(), 1.0), (everything(), 2.0), (COMPLETED, 3.0)]
-    for message, at in past:
-        state.hear(message, at)
-    state.reopen()
-    state.see_work((), 9)
-    assert (state.map(9).state, state.map(9).progress) == ("playable", 1.0)
-    for message, at in [(chunk("720p", 1, 4), 10.0), (stored(("720p", 2, 2)), 11.0), *past]:
-        state.hear(message, at)
-    known = state.map(12)
-    assert (known.state, stored_runs(known)["720p"]) == ("playable", [(2, 2), (5, 6)])
-    assert encoding(known, "720p") == {"ladder": [(1, 1), (3, 4)]}
-    state.hear(COMPLETED, 13)
-    assert (state.map(14).state, state.map(14).stored) == ("ready", 18)
-
-
-def test_watch_that_is_over_stays_so() -> None:
-    state = WatchState(PACKAGE)
-    for message, at in [(planned(), 1.0), (COMPLETED, 5.0)]:
-        state.hear(message, at)
-    state.end("This video was removed.", 7)
-    state.end("Later.", 8)
-    state.hear(planned(), 9)
-    known = state.map(20)
-    assert (known.state, known.reason) == ("failed", "This video was removed.")
-    assert (known.stored, known.elapsed_s) == (18, 4)
-
-
-def test_second_video_with_the_package_does_not_restart_the_clock() -> None:
-    assert hear((planned(), 1), (planned(), 20), now=25).elapsed_s == 24
 
 
 def test_news_are_sentences_newest_first() -> None:
