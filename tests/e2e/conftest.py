@@ -103,6 +103,11 @@ class Instance:
                 found["postgres"] = int(entry.name)
         return found
 
+    def variables(self, service: str) -> dict[str, str]:
+        """Return the environment of a service's process."""
+        text = Path(f"/proc/{self.pids()[service]}/environ").read_bytes().decode()
+        return dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
+
     def stop(self, number: signal.Signals = signal.SIGINT) -> int:
         """End it as a user would; return its exit code."""
         if self.process.poll() is None:

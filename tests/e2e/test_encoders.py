@@ -3,23 +3,20 @@
 import os
 import re
 import signal
-import subprocess
-import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import httpx
 import pytest
 
 from reelay.common.commands import Lane
-from reelay.common.testing.media import Media, read_all_numbers
-from reelay.common.testing.servers import answers, free_port, wait_until
-from reelay.standalone.leftovers import MARK
+from reelay.common.testing.media import Media, read_all_numbers, read_numbers
+from reelay.common.testing.servers import wait_until
 
 from .conftest import Instance
+from .encoders import further_encoder, without_own_encoder
 
 pytestmark = pytest.mark.e2e
 
@@ -33,6 +30,9 @@ ONE_CHUNK_S = 16
 """A film with a single chunk for the ladder, so that the other encoder has nothing in hand."""
 FAR_SEGMENT = 25
 """Of a film of two minutes: 88 s after its start."""
+WRONG_CLOCK = Path(__file__).parent / "wrong_clock"
+"""Read by every Python that has it on its path."""
+HOUR_S = 3600
 BEGINS = re.compile(r"chunk begins.*?(?=.*lane=(\w+))(?=.*task_id=([0-9a-f-]+))")
 DONE = re.compile(r"chunk done.*task_id=([0-9a-f-]+)")
 
@@ -69,13 +69,10 @@ def test_work_of_a_killed_encoder_is_done_by_its_successor(
     own_instance: Instance, media: Media, lane: Lane
 ) -> None:
     source = media.numbered(120, "25", (854, 480))
-    log = own_instance.data / "log" / "encoder.log"
+    log, encoder = own_instance.data / "log" / "encoder.log", own_instance.pids()["encoder"]
     with ThreadPoolExecutor(1) as pool:
         published = pool.submit(publish_and_ask, own_instance, source, lane)
-        wait_until(lambda: bool(under_way(log, lane)), f"work of the lane {lane} is under way", 60)
-        os.kill(own_instance.pids()["encoder"], signal.SIGKILL)
-        lost = under_way(log, lane)
-        assert lost
+        _, lost = kill_at_work({log: encoder}, lane)
         playable = published.result()
     wait_until(
         lambda: state(own_instance, playable["video_id"]) in ("ready", "failed"),
@@ -100,95 +97,49 @@ def test_work_of_a_killed_encoder_is_taken_over_within_seconds(
         ThreadPoolExecutor(1) as pool,
     ):
         published = pool.submit(publish_and_ask, own_instance, source, lane)
-        log = kill_at_work({one_log: one, other_log: other}, lane)
+        log, lost = kill_at_work({one_log: one.pid, other_log: other.pid}, lane)
         died_at = time.monotonic()
-        lost, successor = under_way(log, lane), other_log if log == one_log else one_log
+        successor = other_log if log == one_log else one_log
         wait_until(lambda: lost <= begun(successor, lane), "another begins it", TAKEN_OVER_WITHIN_S)
         print(f"\n{lane}: taken over {time.monotonic() - died_at:.2f} s after the death")
         wait_until(lambda: not lost & under_way(successor, lane), "it is done", 60)
         published.result()
 
 
-def kill_at_work(encoders: dict[Path, subprocess.Popen[bytes]], lane: Lane) -> Path:
-    """Kill the first encoder that is seen to work on a lane; return its log."""
-    killed: list[Path] = []
+def kill_at_work(encoders: dict[Path, int], lane: Lane) -> tuple[Path, set[str]]:
+    """Kill the first encoder, of processes by their logs, that is seen to work on a lane.
+
+    Return its log, and the tasks of the lane that it had.
+    """
+    killed: list[tuple[Path, set[str]]] = []
 
     def done() -> bool:
-        for log, process in encoders.items():
+        for log, pid in encoders.items():
             if under_way(log, lane):
                 # Stopped, it cannot finish between the second look and its death.
-                process.send_signal(signal.SIGSTOP)
-                if under_way(log, lane):
-                    process.kill()
-                    killed.append(log)
+                os.kill(pid, signal.SIGSTOP)
+                until_logged(pid, log)
+                if lost := under_way(log, lane):
+                    os.kill(pid, signal.SIGKILL)
+                    killed.append((log, lost))
                     return True
-                process.send_signal(signal.SIGCONT)
+                os.kill(pid, signal.SIGCONT)
         return False
 
     wait_until(done, f"work of the lane {lane} is under way", 60)
     return killed[0]
 
 
-@contextmanager
-def without_own_encoder(instance: Instance) -> Iterator[None]:
-    """Keep the instance's own encoder from taking work.
+def until_logged(pid: int, log: Path) -> None:
+    """Return when the log has all that a stopped process said.
 
-    It is killed, so that the broker forgets it, and its successor stopped before it has connected.
+    What the instance's own encoder says goes through a pipe; what is put into that now comes last.
     """
-    [stopped] = own_encoders(instance)
-    while is_connected(stopped):  # on a busy machine it may be before it is seen
-        dead = stopped
-        os.kill(dead, signal.SIGKILL)
-        wait_until(lambda: bool(own_encoders(instance) - {dead}), "the keeper starts another")  # noqa: B023 (called in this turn)
-        [stopped] = own_encoders(instance) - {dead}
-        os.kill(stopped, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(stopped, signal.SIGCONT)
-
-
-def is_connected(pid: int) -> bool:
-    """Tell whether a process has a TCP connection (proc(5), /proc/pid/net/tcp, field inode)."""
-    links = []
-    for path in Path(f"/proc/{pid}/fd").iterdir():
-        with suppress(FileNotFoundError):  # closed meanwhile
-            links.append(str(path.readlink()))
-    lines = Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]
-    return any(f"socket:[{line.split()[9]}]" in links for line in lines)
-
-
-def own_encoders(instance: Instance) -> set[int]:
-    """Return the process that the instance itself keeps for encoding, if there is one now."""
-    found = set()
-    children = Path(f"/proc/{instance.process.pid}/task").glob("*/children")
-    for pid in " ".join(path.read_text() for path in children).split():
-        with suppress(OSError):
-            if b"reelay.encoder" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(int(pid))
-    return found
-
-
-@contextmanager
-def further_encoder(instance: Instance, log: Path) -> Iterator[subprocess.Popen[bytes]]:
-    """Run one more encoder with the settings of the instance's own, as another machine would."""
-    text = Path(f"/proc/{instance.pids()['encoder']}/environ").read_bytes().decode()
-    environment = dict(line.split("=", 1) for line in text.split("\0") if "=" in line)
-    environment["ENCODER_PORT"] = str(free_port())
-    environment["ENCODER_LOG_FORMAT"] = "text"
-    environment.pop("REELAY_DATA", None)
-    # By its mark the instance would take it for a leftover of its own encoder, and end it.
-    environment.pop(MARK, None)
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "reelay.encoder"], env=environment, stdout=output, stderr=output
-        )
-    try:
-        wait_until(lambda: answers(int(environment["ENCODER_PORT"])), "a further encoder runs")
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    output = Path(f"/proc/{pid}/fd/1")
+    if output.is_fifo():
+        line = f"looked at {time.monotonic_ns()}"
+        output.write_text(f"{line}\n")
+        wait_until(lambda: line in log.read_text(), "the log is written")
 
 
 def test_encoders_that_join_and_leave_in_the_middle_share_a_film(
@@ -208,3 +159,20 @@ def test_encoders_that_join_and_leave_in_the_middle_share_a_film(
         )
     assert state(own_instance, playable["video_id"]) == "ready"
     assert read_all_numbers(playable["hls"], 2) == [list(range(25 * SHARED_FILM_S))] * 2
+
+
+def test_encoders_whose_clocks_are_wrong_make_films(
+    own_instance: Instance, media: Media, tmp_path: Path
+) -> None:
+    with without_own_encoder(own_instance):
+        for ahead_s, film_s in ((HOUR_S, 6), (-HOUR_S, 8)):
+            log = tmp_path / f"{ahead_s}.log"
+            clock = {"PYTHONPATH": str(WRONG_CLOCK), "WRONG_CLOCK_AHEAD_S": str(ahead_s)}
+            with further_encoder(own_instance, log, **clock):
+                ready = own_instance.publish(media.numbered(film_s, "25", (320, 180)))[-1]
+            assert ready["event"] == "ready"
+            assert read_numbers(ready["hls"]) == list(range(25 * film_s))
+            # It is the encoder that says when, by its own clock.
+            begins = next(line for line in log.read_text().splitlines() if "chunk begins" in line)
+            wrong = datetime.fromisoformat(begins.split()[0]) - datetime.now(UTC)
+            assert abs(wrong.total_seconds() - ahead_s) < HOUR_S / 2

@@ -17,9 +17,9 @@ BLOCK_BYTES = 1024 * 1024
 
 
 class Upload:
-    """One file for one new video; `begin` announces both."""
+    """One file for one new video, the administrator's or a token's; `begin` announces both."""
 
-    def __init__(self, instance: Instance, source: Path) -> None:
+    def __init__(self, instance: Instance, source: Path, token: str = "") -> None:
         self.video_id = ""
         self.ended_at = 0.0
         """When the last byte was handed to the kernel, by `time.monotonic`."""
@@ -28,7 +28,10 @@ class Upload:
         self._url = ""
         self._http = httpx.Client(
             base_url=instance.url,
-            headers={"authorization": f"Bearer {instance.token}", "tus-resumable": "1.0.0"},
+            headers={
+                "authorization": f"Bearer {token or instance.token}",
+                "tus-resumable": "1.0.0",
+            },
             timeout=TIMEOUT_S,
         )
 

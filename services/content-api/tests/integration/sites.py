@@ -15,6 +15,7 @@ from uuid import uuid4
 
 import httpx
 
+from reelay.common.events import ManifestUpdated, SegmentRange
 from reelay.common.storage import ObjectStore, open_store
 from reelay.common.testing.servers import Program, free_port
 
@@ -131,3 +132,15 @@ async def visited(program: Program, store_url: str) -> AsyncIterator[Site]:
         aclosing(open_store(store_url)) as store,
     ):
         yield Site(program, store, client)
+
+
+def updated(package: str, rendition: str, number: int) -> ManifestUpdated:
+    """Return what a packager says when a segment is stored."""
+    available = [SegmentRange(rendition=rendition, first=number, last=number)]
+    return ManifestUpdated(
+        package_id=package,
+        available=available,
+        segments_stored=1,
+        segments_total=33,
+        playable=False,
+    )

@@ -8,28 +8,17 @@ from typing import Any
 import pytest
 
 from reelay.common.commands import SegmentsStored
-from reelay.common.events import ManifestUpdated, PackagePlanned, SegmentRange, TranscodeFailed
+from reelay.common.events import PackagePlanned, TranscodeFailed
 from reelay.common.identity import new_id
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program
 
 from .conftest import WAIT_S
-from .sites import LATE, SEGMENT
+from .sites import LATE, SEGMENT, updated
 
 pytestmark = pytest.mark.integration
 
 FAILED = b'{"reason": "The file is damaged."}'
-
-
-def updated(package: str, rendition: str, number: int) -> ManifestUpdated:
-    available = [SegmentRange(rendition=rendition, first=number, last=number)]
-    return ManifestUpdated(
-        package_id=package,
-        available=available,
-        segments_stored=1,
-        segments_total=33,
-        playable=False,
-    )
 
 
 async def test_promised_object_is_waited_for_without_a_broker(site: Any) -> None:
@@ -173,49 +162,6 @@ async def test_failure_and_recovery_are_heard(connected: Any, messaging: Messagi
     await connected.put(SEGMENT, b"now")
     await messaging.publish(updated(connected.package, "360p", 1))
     assert (await waiting).content == b"now"
-
-
-async def test_fifty_waiting_requests_make_one_demand(
-    connected: Any, messaging: Messaging, audience: Any
-) -> None:
-    waiting = [asyncio.create_task(connected.get(SEGMENT)) for _ in range(50)]
-    await audience.until(1)
-    await connected.until_waiting(50)
-    await asyncio.sleep(0.7)
-    (demand,) = audience.demands
-    assert (demand.package_id, demand.path) == (connected.package, SEGMENT)
-    assert demand.viewer
-    await connected.put(SEGMENT, b"late")
-    await messaging.publish(updated(connected.package, "360p", 1))
-    assert {(await answer).content for answer in waiting} == {b"late"}
-
-
-@pytest.mark.parametrize("path", ["unknown.m4s", "video/360p/18.m4s", "index.json"])
-async def test_nobody_demands_what_was_never_promised(
-    connected: Any, audience: Any, path: str
-) -> None:
-    assert (await connected.get(path)).status_code == 404
-    await asyncio.sleep(0.2)
-    assert audience.demands == []
-
-
-async def test_demand_is_repeated_and_stops_when_the_client_leaves(
-    nats: Program, audience: Any, run_site: Any
-) -> None:
-    async with run_site(nats_url=nats.url, repeat_s=0.2) as site:
-        await audience.heard(site)
-        request = f"GET {site.prefix}/{SEGMENT} HTTP/1.1\r\nhost: a\r\n\r\n".encode()
-        _, writer = await asyncio.open_connection("127.0.0.1", site.program.port)
-        writer.write(request)
-        await audience.until(4)
-        writer.close()
-        withdrawal = await audience.until_withdrawn()
-        assert withdrawal.model_dump() == audience.demands[0].model_dump()
-        assert withdrawal.teller
-        await site.until_waiting(0)
-        count = len(audience.demands)
-        await asyncio.sleep(0.8)
-        assert len(audience.demands) == count
 
 
 async def test_broker_that_comes_later_is_used_and_its_loss_survived(

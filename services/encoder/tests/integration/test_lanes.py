@@ -15,6 +15,7 @@ from reelay.encoder.adapters.lane_gate import LaneGate
 from reelay.encoder.adapters.process import Limits
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
+from reelay.encoder.domain.precedence import Rank
 
 from .processes import pids_with, running_as, script, state, until_gone, until_nice, until_state
 
@@ -27,7 +28,8 @@ FOR_EVER = 'read nothing < "$0.never"'
 
 Work = asyncio.Task[list[EncodedSegment]]
 Begin = Callable[..., Work]
-Find = Callable[[Lane], Awaitable[int]]
+Find = Callable[[Lane | Rank], Awaitable[int]]
+Slowly = Callable[[], Awaitable[tuple[Work, int]]]
 
 
 @pytest.fixture
@@ -37,15 +39,19 @@ def video(media) -> Path:
 
 @pytest.fixture
 async def begin(bench, make_task, video, tmp_path) -> AsyncIterator[Begin]:
-    """Begin a chunk in a lane, made by a program that does what `lines` say."""
+    """Begin a chunk of a rank, made by a program that does what `lines` say."""
     tasks: list[Work] = []
 
-    def start(lane: Lane, *lines: str, **options: object) -> Work:
-        name = tmp_path / f"{lane}-program"
+    def start(rank: Lane | Rank, *lines: str, **options: object) -> Work:
+        name = tmp_path / f"{rank}-program"
         if not name.exists():
             os.mkfifo(f"{name}.never")
         program = script(name, "echo begun >&2", *lines)
+        lane = Lane.OPENING if rank is Rank.AHEAD else Lane(rank)
         chunk = make_task(video, segments=[25, 25, 50], lane=lane)
+        if rank is Rank.AHEAD:
+            later = [one.model_copy(update={"number": one.number + 4}) for one in chunk.segments]
+            chunk = chunk.model_copy(update={"segments": later})
         work = bench.encode(video, chunk, program=program, **options)
         tasks.append(asyncio.create_task(work))
         return tasks[-1]
@@ -59,8 +65,8 @@ async def begin(bench, make_task, video, tmp_path) -> AsyncIterator[Begin]:
 
 @pytest.fixture
 def pid_of(tmp_path) -> Find:
-    async def find(lane: Lane) -> int:
-        pid = await running_as(str(tmp_path / f"{lane}-program"))
+    async def find(rank: Lane | Rank) -> int:
+        pid = await running_as(str(tmp_path / f"{rank}-program"))
         await asyncio.sleep(0.2)  # it has said something by now
         return pid
 
@@ -144,14 +150,28 @@ async def test_pause_counts_for_no_limit_of_time(begin: Begin, pid_of: Find, med
     assert len(await paused) == 3
 
 
+@pytest.fixture
+def slow_ladder(begin: Begin, pid_of: Find, media, tmp_path) -> Slowly:
+    """Begin a chunk of the ladder that takes as long as it plays, 4 s; give it and its FFmpeg."""
+
+    async def start() -> tuple[Work, int]:
+        work = begin(Lane.LADDER, "sleep 0.5", f'exec "{media.ffmpeg}" -re "$@"')
+        pid = await pid_of(Lane.LADDER)
+        await until_gone(str(tmp_path / "ladder-program"))  # the process has become FFmpeg
+        return work, pid
+
+    return start
+
+
 async def test_ladder_gets_its_turns_beside_endless_opening_work(
-    bench, begin: Begin, pid_of: Find, media
+    bench, begin: Begin, pid_of: Find, slow_ladder: Slowly
 ):
     bench.lanes = LaneGate(longest_pause_s=0.4)
     begin(Lane.OPENING, FOR_EVER)
     await pid_of(Lane.OPENING)
-    ladder = begin(Lane.LADDER, f'exec "{media.ffmpeg}" -re "$@"')
-    assert len(await ladder) == 3
+    work, ladder = await slow_ladder()
+    await until_state(ladder, "T")
+    assert len(await work) == 3
 
 
 async def test_opening_gets_its_turns_beside_endless_work_for_viewers(begin: Begin, pid_of: Find):
@@ -163,24 +183,24 @@ async def test_opening_gets_its_turns_beside_endless_work_for_viewers(begin: Beg
     await until_state(opening, "T")
 
 
-async def test_processes_have_priorities_in_the_order_of_their_lanes(
+async def test_processes_have_priorities_in_the_order_of_their_ranks(
     bench, begin: Begin, pid_of: Find
 ):
     bench.lanes = LaneGate(longest_pause_s=0)  # as those of several encoders run beside each other
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    for lane, nice in zip(Lane, (0, 2, 10), strict=True):
-        begin(lane, FOR_EVER)
-        await until_nice(await pid_of(lane), own + nice)
+    for rank, nice in zip(Rank, (0, 2, 5, 10), strict=True):
+        begin(rank, FOR_EVER)
+        await until_nice(await pid_of(rank), own + nice)
 
 
-async def test_pauses_change_no_byte(bench, begin: Begin, pid_of: Find, make_task, media, video):
-    work = begin(Lane.LADDER, "sleep 0.5", f'exec "{media.ffmpeg}" -re "$@"')
-    await pid_of(Lane.LADDER)
+async def test_pauses_change_no_byte(bench, begin: Begin, slow_ladder: Slowly, make_task, video):
+    work, ladder = await slow_ladder()
     for _ in range(3):
         pause = begin(Lane.OPENING, FOR_EVER)
-        await asyncio.sleep(0.4)
+        await until_state(ladder, "T")
         pause.cancel()
-        await asyncio.sleep(0.2)
+        await until_state(ladder, RUNNING)
+        await asyncio.sleep(0.2)  # the next pause finds it at another place
     task = make_task(video, segments=[25, 25, 50], lane=Lane.LADDER)
     undisturbed = await bench.encode(video, task)
     assert [s.data for s in await work] == [s.data for s in undisturbed]

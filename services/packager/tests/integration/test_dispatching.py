@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDemanded
-from reelay.common.events import SegmentReady
+from reelay.common.events import SegmentFailed, SegmentReady, VideoDeleted
 from reelay.common.messaging import Messaging
 from reelay.common.streams import declare_consumer, work_consumer
 from reelay.packager.adapters import references, repository, virtual_times
@@ -187,15 +187,28 @@ async def test_lowest_rung_runs_ahead_of_a_viewer_and_the_ladder_follows(house: 
     assert following.segments[0].number >= 60
 
 
-async def test_demand_for_unknown_failed_or_promised_not_objects_costs_nothing(
+async def test_demand_for_what_is_unknown_over_or_never_promised_makes_no_work(
     house: House,
 ) -> None:
-    film = await house.add("a")
+    film, failed = await house.add("a"), await house.add("b")
+    deleted, video_id = await house.request("d" * 64, seconds=120)
+    task = next(task for task in await house.work() if task.package_id == failed.package_id)
+    await house.books.fail_package(
+        SegmentFailed(
+            task_id=task.task_id, package_id=task.package_id, attempt=1, reason="", log_tail=""
+        )
+    )
+    await house.planning().forget_video(VideoDeleted(video_id=video_id, owner_id="a"))
     await house.work()
-    await house.demanding.hear(SegmentDemanded(package_id="f" * 64, path="video/360p/1.m4s"))
+    for package_id in ("f" * 64, failed.package_id, deleted):
+        await house.demanding.hear(
+            SegmentDemanded(package_id=package_id, path="video/360p/20.m4s", viewer="v")
+        )
     for path in ("video/360p/9999.m4s", "video/999p/3.m4s", "master.m3u8", "../../etc/passwd"):
         await house.demand(film, path)
     assert on(Lane.ONDEMAND, await house.work()) == []
+    await house.demand(film, "video/360p/20.m4s")
+    assert [t.package_id for t in on(Lane.ONDEMAND, await house.work())] == [film.package_id]
 
 
 async def test_stored_segment_is_not_made_again_on_demand(house: House) -> None:

@@ -1,11 +1,14 @@
 """What the S3 store does when the way to its server breaks, stalls, or the server fails."""
 
 import asyncio
+import re
+from collections.abc import Callable, Coroutine
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from reelay.common.storage import StoreUnavailableError, open_store, read_all
+from reelay.common.storage import ObjectStore, StoreUnavailableError, open_store, read_all
 from reelay.common.storage.breaker import THRESHOLD
 from reelay.common.storage.s3 import S3ObjectStore
 from reelay.common.testing.s3 import ACCESS_KEY, SECRET_KEY, fresh_bucket_url
@@ -222,3 +225,60 @@ async def test_failing_server_is_left_alone_for_a_while(closing: Closing) -> Non
             with pytest.raises(StoreUnavailableError, match="left alone"):
                 await store.head("k")
         assert answers.asked == before
+
+
+class Punctual:
+    """A server that refuses what was signed at a wrong time, by an error code of S3.
+
+    Answers to HEAD have no body. The bucket is there, so that a write gets as far as its PUT.
+    """
+
+    def __init__(self, code: str) -> None:
+        error = f"<Error><Code>{code}</Code><Message>Your clock is wrong.</Message></Error>"
+        fields = f"content-type: application/xml\r\ncontent-length: {len(error)}\r\n\r\n"
+        self.refuses = True
+        self._head = f"HTTP/1.1 403 Forbidden\r\n{fields}".encode()
+        self._error = error.encode()
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            request = await reader.readuntil(b"\r\n\r\n")
+            length = re.search(rb"content-length: (\d+)", request.lower())
+            await reader.readexactly(int(length[1]) if length else 0)
+            if request.startswith(b"HEAD /bucket ") or not self.refuses:
+                writer.write(FOUND)
+            else:
+                writer.write(self._head)
+                writer.write(b"" if request.startswith(b"HEAD") else self._error)
+            await writer.drain()
+
+
+async def listed(store: ObjectStore) -> list[str]:
+    return [info.key async for info in store.scan("")]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda store: read_all(store, "k"),
+        lambda store: store.put("k", b"x"),
+        lambda store: store.begin_parts("k"),
+        lambda store: store.delete("k"),
+        listed,
+    ],
+    ids=["read", "put", "begin-parts", "delete", "scan"],
+)
+@pytest.mark.parametrize("code", ["RequestTimeTooSkewed", "AccessDenied"])
+async def test_wrong_clock_is_an_outage_for_whose_it_is_until_it_is_right(
+    closing: Closing, call: Callable[[ObjectStore], Coroutine[Any, Any, object]], code: str
+) -> None:
+    punctual = Punctual(code)
+    async with server(punctual.serve) as port:
+        store = closing(store_at(port))
+        for _ in range(THRESHOLD):
+            with pytest.raises(StoreUnavailableError, match=code):
+                await call(store)
+            with pytest.raises(StoreUnavailableError, match="403"):
+                await store.head("k")
+        punctual.refuses = False
+        assert (await store.head("k")).size_bytes == 1, "a server that works is not left alone"
