@@ -1,6 +1,7 @@
 """`reelay watch` as a process, beside a real NATS server and a server of plans."""
 
 import signal
+from datetime import UTC, datetime
 from subprocess import TimeoutExpired
 from typing import Any
 
@@ -8,6 +9,7 @@ import pytest
 
 from reelay.cli.watch_asking import ASK_EVERY_S
 from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
+from reelay.common.message import Message
 from reelay.common.messaging import Messaging
 from reelay.common.testing.servers import Program
 
@@ -106,10 +108,10 @@ async def test_video_that_is_deleted_in_the_middle_ends_it(watch, pages, package
     watching = watch()
     watching.wait_for(event="package", state="playable")
     del pages[f"/api/v1/videos/{VIDEO}"]
-    assert watching.end() == (1, "reelay: This video was removed.\n")
+    assert watching.end() == (1, "reelay: This video was removed, or is private by now.\n")
     last = watching.lines[-1]
     assert (last["event"], last["state"]) == ("state", "failed")
-    assert last["reason"] == "This video was removed."
+    assert last["reason"] == "This video was removed, or is private by now."
 
 
 async def test_video_that_gets_another_package_ends_it(watch, pages, packager) -> None:
@@ -185,6 +187,30 @@ async def test_package_that_is_repaired_is_complete_only_with_its_index(watch, p
     await packager.publish(COMPLETED)
     assert watching.end() == (0, "")
     assert watching.lines[-1]["segments_stored"] == 18
+
+
+async def test_package_whose_index_is_put_back_is_complete(watch, pages, packager) -> None:
+    for fact in (planned(), everything(), COMPLETED):
+        await packager.publish(fact)
+    watching = watch(ID)
+    watching.wait_for(event="package", state="playable")
+    pages[f"{CONTENT}/index.json"] = INDEX
+    assert watching.end() == (0, "")
+    assert watching.lines[-1]["state"] == "ready"
+
+
+async def test_removal_that_is_told_after_a_later_plan_ends_nothing(watch, packager) -> None:
+    def decided(fact: Message, minute: int) -> Message:
+        at = datetime(2026, 1, 1, 0, minute, tzinfo=UTC)
+        return fact.model_copy(update={"decided_at": at})
+
+    await packager.publish(decided(planned(), 2))
+    await packager.publish(stored(("720p", 1, 1)))
+    await packager.publish(decided(REMOVED, 1))
+    watching = watch(ID)
+    watching.wait_for(event="package", state="planned", segments_stored=1)
+    await packager.publish(COMPLETED)
+    assert watching.end() == (0, "")
 
 
 async def test_second_video_that_needs_the_package_hides_nothing_of_it(watch, packager) -> None:

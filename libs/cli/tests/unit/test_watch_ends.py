@@ -1,8 +1,10 @@
 """What failures, removals and repairs make of the map, and when a watch is over."""
 
+from datetime import UTC, datetime
 from uuid import UUID
 
 from reelay.cli.watch_state import WatchState
+from reelay.cli.watch_tasks import QUIET_S
 
 from ..watch_samples import (
     COMPLETED,
@@ -67,7 +69,7 @@ def test_package_that_is_repaired_lacks_only_what_is_asked_for() -> None:
     past = [(planned(), 1.0), (everything(), 2.0), (COMPLETED, 3.0)]
     for message, at in past:
         state.hear(message, at)
-    state.reopen()
+    state.reopen(8)
     state.see_work((), 9)
     assert (state.map(9).state, state.map(9).progress) == ("playable", 1.0)
     for message, at in [(chunk("720p", 1, 4), 10.0), (stored(("720p", 2, 2)), 11.0), *past]:
@@ -77,6 +79,40 @@ def test_package_that_is_repaired_lacks_only_what_is_asked_for() -> None:
     assert encoding(known, "720p") == {"ladder": [(1, 1), (3, 4)]}
     state.hear(COMPLETED, 13)
     assert (state.map(14).state, state.map(14).stored) == ("ready", 18)
+
+
+def test_repair_is_given_up_when_nobody_works_at_it() -> None:
+    state = WatchState(PACKAGE)
+    for message, at in [(planned(), 1.0), (everything(), 2.0), (COMPLETED, 3.0)]:
+        state.hear(message, at)
+    assert not state.is_given_up(1000), "it is complete"
+    state.reopen(10)
+    assert not state.is_given_up(10 + QUIET_S)
+    assert state.is_given_up(11 + QUIET_S)
+    state.hear(chunk("720p", 1, 4), 100)
+    assert not state.is_given_up(1000), "the queue was not looked at since"
+    state.see_work((), 101 + QUIET_S)
+    assert state.is_given_up(101 + QUIET_S)
+    state.mark_complete(102 + QUIET_S)
+    assert not state.is_given_up(1000)
+
+
+def test_facts_that_were_decided_before_the_plan_end_nothing_though_told_later() -> None:
+    def decided(at_s: float) -> dict[str, datetime]:
+        return {"decided_at": datetime.fromtimestamp(at_s, UTC)}
+
+    plan = planned().model_copy(update=decided(5))
+    known = hear(
+        (everything(), 1),
+        (plan, 6),
+        (stored(("720p", 2, 2)), 7),
+        (REMOVED.model_copy(update=decided(4)), 10),
+        (failed().model_copy(update=decided(3)), 11),
+        now=12,
+    )
+    assert (known.state, known.stored, known.elapsed_s) == ("planned", 1, 6)
+    known = hear((plan, 6), (REMOVED.model_copy(update=decided(5.5)), 10), now=12)
+    assert known.state == "failed"
 
 
 def test_watch_that_is_over_stays_so() -> None:

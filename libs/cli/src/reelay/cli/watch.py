@@ -24,6 +24,7 @@ from reelay.cli.errors import (
 from reelay.cli.status import find_instance
 from reelay.cli.watch_asking import until_over
 from reelay.cli.watch_package import read_completion, read_package
+from reelay.cli.watch_repair import follow_repair, reopen_if_damaged
 from reelay.cli.watch_screen import Display, Lines, Screen, attended
 from reelay.cli.watch_sources import listen
 from reelay.cli.watch_state import WatchState
@@ -121,16 +122,19 @@ class Watcher:
         caught_up = asyncio.Event()
         listening = asyncio.create_task(self._listen(state, caught_up))
         asking = asyncio.create_task(self._ask(api, state, video))
+        repair = asyncio.create_task(follow_repair(api, state, self.news.set))
         try:
             await _either(caught_up, listening, asking)
             await _complete_title(api, state)
-            await _disbelieve_earlier_completion(api, state)
+            await reopen_if_damaged(api, state)
             while not self._draw(state):
                 await asyncio.sleep(REDRAW_AT_MOST_EVERY_S)
-                await _either(self.news, listening, asking, timeout_s=REDRAW_AT_LEAST_EVERY_S)
+                await _either(
+                    self.news, listening, asking, repair, timeout_s=REDRAW_AT_LEAST_EVERY_S
+                )
                 self.news.clear()
         finally:
-            await end(listening, asking)
+            await end(listening, asking, repair)
 
     def _draw(self, state: WatchState) -> bool:
         """Show the map, and tell whether it is final; raises VideoFailedError."""
@@ -219,9 +223,3 @@ async def _complete_title(api: Api, state: WatchState) -> None:
         # The video may be deleted by now.
         with contextlib.suppress(ServerRefusedError):
             state.title = (await api.video(str(state.video_id))).title
-
-
-async def _disbelieve_earlier_completion(api: Api, state: WatchState) -> None:
-    """Reopen a package that is being repaired: no fact tells of it, but its index is gone."""
-    if state.is_complete and await read_completion(api, state.package.package_id) is None:
-        state.reopen()

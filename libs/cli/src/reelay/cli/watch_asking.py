@@ -12,7 +12,7 @@ from reelay.cli.tus import GONE
 from reelay.cli.watch_package import INDEX, PLAN
 
 ASK_EVERY_S = 2.0
-REMOVED = "This video was removed."
+REMOVED = "This video was removed, or is private by now."
 REPLACED = "This video has another package by now; watch it again."
 UNWANTED = "This package was removed, or is private by now."
 

@@ -6,12 +6,14 @@ Those of all packages in a week are many, of plans and removals there are few.
 import contextlib
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 from nats.js.api import ConsumerConfig, DeliverPolicy
+from pydantic import ValidationError
 
+from reelay.cli.watch_decisions import is_outdated, latest
 from reelay.common.events import PackagePlanned, PackageRemoved
 from reelay.common.streams import EVENTS
 
@@ -39,12 +41,15 @@ async def find_beginning(jetstream: JetStreamContext, package_id: bytes) -> Begi
     """
     removal: Msg | None = None
     plan: Msg | None = None
+    planned_at: datetime | None = None
     async with contextlib.aclosing(_plans_and_removals(jetstream)) as known:
         async for msg in known:
-            if package_id in msg.data and msg.subject == PackageRemoved.subject:
-                removal, plan = msg, None
-            elif package_id in msg.data:
+            fact = _read(msg) if package_id in msg.data else None
+            if isinstance(fact, PackagePlanned):
                 plan = plan or msg
+                planned_at = latest(planned_at, fact.decided_at)
+            elif fact is not None and not is_outdated(fact, planned_at):
+                removal, plan = msg, None
     config = ConsumerConfig()
     if removal is not None:
         config.deliver_policy = DeliverPolicy.BY_START_SEQUENCE
@@ -56,6 +61,14 @@ async def find_beginning(jetstream: JetStreamContext, package_id: bytes) -> Begi
                 deliver_policy=DeliverPolicy.BY_START_TIME, opt_start_time=since
             )
     return Beginning(config, removal.metadata.timestamp.timestamp() if removal else None)
+
+
+def _read(msg: Msg) -> PackagePlanned | PackageRemoved | None:
+    """Return a plan or removal; None for one that only another version can read."""
+    model = PackagePlanned if msg.subject == PackagePlanned.subject else PackageRemoved
+    with contextlib.suppress(ValidationError):
+        return model.model_validate_json(msg.data)
+    return None
 
 
 async def _plans_and_removals(jetstream: JetStreamContext) -> AsyncGenerator[Msg, None]:

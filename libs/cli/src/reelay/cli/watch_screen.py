@@ -139,7 +139,7 @@ def _keys(loop: asyncio.AbstractEventLoop, leave: Callable[[], object]) -> Itera
     terminal = sys.stdin.fileno()
 
     def on_key() -> None:
-        """See Display."""
+        """Read what was pressed; leave for a key that says so."""
         pressed = os.read(terminal, 64)
         if not pressed:
             loop.remove_reader(terminal)

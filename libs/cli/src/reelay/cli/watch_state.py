@@ -7,11 +7,13 @@ anew, what happened before counts no more, whenever it is heard.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
+from reelay.cli.watch_decisions import decided_at_s, is_outdated, latest
 from reelay.cli.watch_map import News, Package, PackageMap, Row, Viewer, bit_range, lowest
 from reelay.cli.watch_news import sentence
-from reelay.cli.watch_tasks import LONG_AGO, Tasks
+from reelay.cli.watch_tasks import LONG_AGO, QUIET_S, Tasks
 from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDemanded
 from reelay.common.events import (
     ManifestUpdated,
@@ -52,10 +54,13 @@ class WatchState:
         """When which segments of a rendition became available, as bit sets."""
         self._stored = dict.fromkeys(package.names, 0)
         """The same, all together."""
+        self._reopened_at = LONG_AGO
         self._tasks = Tasks()
         self._demands: dict[str, float] = {}
         self._encoders: dict[str, float] = {}
         self._planned: dict[float, UUID] = {}
+        self._decided_at: datetime | None = None
+        """When the last plan was decided, by the packager's database."""
         self._completed: set[float] = set()
         self._failed: tuple[float, str] = (LONG_AGO, "")
         self._ended: tuple[float, str] | None = None
@@ -93,12 +98,24 @@ class WatchState:
         """Let count no more what happened until `at`: the package was removed then."""
         self._begin(_Beginning(at))
 
-    def reopen(self) -> None:
-        """Let a complete package be under way again: it is being repaired.
+    def reopen(self, at: float) -> None:
+        """Let a complete package be under way again at `at`: it is being repaired.
 
         All of it counts as stored but what encoders are asked for since.
         """
+        self._reopened_at = at
         self._begin(_Beginning(max(self._completed), was_whole=True))
+
+    def is_given_up(self, now: float) -> bool:
+        """Tell whether nobody works at the repair of a package that was reopened."""
+        if not self.is_under_repair or self._encoding():
+            return False
+        return now - max(self._reopened_at, self._tasks.last_heard_at) > QUIET_S
+
+    @property
+    def is_under_repair(self) -> bool:
+        """Whether the package was reopened, and is not complete again."""
+        return self._beginning.was_whole and not self.is_complete
 
     def end(self, reason: str, at: float) -> None:
         """Note that nothing more will come of the package for those who watch it, for good."""
@@ -138,13 +155,17 @@ class WatchState:
                 known = self._planned.get(at, message.video_id)
                 self._planned[at] = min(known, message.video_id)
                 self.video_id = self._planned[min(self._planned)]
+                self._decided_at = latest(self._decided_at, message.decided_at)
             case TranscodeCompleted():
                 self.mark_complete(at)
-            case TranscodeFailed():
+            case TranscodeFailed() if not is_outdated(message, self._decided_at):
                 self._failed = max(self._failed, (at, message.reason))
             case PackageRemoved():
-                self._failed = max(self._failed, (at, REMOVED))
-                self.forget_until(at)
+                if is_outdated(message, self._decided_at):
+                    self.forget_until(decided_at_s(message))
+                else:
+                    self._failed = max(self._failed, (at, REMOVED))
+                    self.forget_until(at)
 
     def _note_news(self, text: str, at: float) -> None:
         if text:

@@ -73,6 +73,11 @@ class Tasks:
                 if attempt > task.failed_attempt:
                     yield task.asked[attempt]
 
+    @property
+    def last_heard_at(self) -> float:
+        """When any task was alive last."""
+        return max((task.heard_at for task in self._tasks.values()), default=LONG_AGO)
+
     def _hear_of(self, task_id: UUID, at: float) -> _Task:
         task = self._tasks.setdefault(task_id, _Task())
         task.heard_at = max(task.heard_at, at)
