@@ -9,7 +9,7 @@ import m3u8
 import pytest
 
 from ..segments import film, index, package
-from .downloading import FILE, OBJECTS
+from .downloading import FILE, OBJECTS, samples
 
 pytestmark = pytest.mark.integration
 
@@ -33,6 +33,19 @@ async def test_deleted_package_is_404_though_its_header_was_made(whole: Any) -> 
         await whole.store.delete(f"packages/{whole.package}/{path}")
     for path in (FILE, "downloads/360p.m3u8"):
         assert (await whole.get(path)).status_code == 404
+
+
+async def test_package_made_again_unheard_of_fails_one_download_and_no_more(whole: Any) -> None:
+    assert (await whole.get(FILE)).status_code == 200
+    again = film(sample_bytes=5000)
+    for path in (*OBJECTS, "index.json"):
+        await whole.store.delete(f"packages/{whole.package}/{path}")
+    await whole.put_package(package(again))
+    with pytest.raises(httpx.RemoteProtocolError):
+        await whole.get(FILE)
+    answer = await whole.get(FILE)
+    assert answer.status_code == 200
+    assert all(sample in answer.content for sample in samples(again[0]))
 
 
 async def test_failed_package_is_410(site: Any) -> None:

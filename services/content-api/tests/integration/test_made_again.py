@@ -6,9 +6,10 @@ import os
 import pytest
 
 from reelay.common.storage import StoreUnavailableError
+from reelay.content_api.adapters.copies import RECHECK_S
 from reelay.content_api.adapters.digests import ASK_AGAIN_S
 from reelay.content_api.adapters.filling import DamagedObjectError, MadeAgainError
-from reelay.content_api.adapters.object_cache import INDEX_AGE_S, ObjectCache
+from reelay.content_api.adapters.object_cache import INDEX_AGE_S, VERIFY_S, ObjectCache
 
 from .caching import LARGE, PACKAGE, Clock, Machine, RemoteStore, arriving, content, key
 
@@ -51,6 +52,26 @@ async def test_objects_are_right_at_the_first_request(
     assert remote.reads["same"] == 1, "but for those that are right"
     assert await content(cache, INDEX) == await content(machine.start(), INDEX)
     assert told == [PACKAGE.removeprefix("packages/")]
+
+
+async def test_copies_of_before_are_found_by_their_size_within_a_minute(
+    machine: Machine, remote: RemoteStore, clock: Clock
+) -> None:
+    cache = machine.start()
+    await read_before(cache, remote, clock)
+    await store(remote, {"a": b"another a", "b": b"first b", "same": b"as ever"})
+    clock.time_s += RECHECK_S + 1
+    assert await content(cache, "a") == b"another a"
+
+
+async def test_copies_of_before_that_have_the_same_size_are_found_within_an_hour(
+    machine: Machine, remote: RemoteStore, clock: Clock
+) -> None:
+    cache = machine.start()
+    await read_before(cache, remote, clock)
+    await store(remote, {"a": b"again a", "b": b"first b", "same": b"as ever"})
+    clock.time_s += VERIFY_S + 1
+    assert await content(cache, "a") == b"again a"
 
 
 async def test_whoever_has_the_beginning_of_a_large_object_asks_again(

@@ -1,5 +1,6 @@
 """How often the store is asked whether a package failed."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any, cast
 
@@ -41,6 +42,23 @@ async def test_answer_that_a_package_did_not_fail_holds_for_those_whom_it_may() 
     clock[0] += 0.5
     assert await failures.reason(PACKAGE, max_age_s=1.0) is None
     clock[0] += 0.5
+    assert await failures.reason(PACKAGE, max_age_s=1.0) == "No."
+
+
+async def test_those_who_ask_together_ask_once_and_all_hear_the_answer() -> None:
+    failures, store, _ = opened()
+    store.failed = True
+    reasons = await asyncio.gather(*(failures.reason(PACKAGE, max_age_s=1.0) for _ in range(5)))
+    assert (reasons, store.asked) == (["No."] * 5, 1)
+
+
+async def test_answer_to_a_question_of_before_a_new_plan_is_not_kept() -> None:
+    failures, store, _ = opened()
+    before = asyncio.create_task(failures.reason(PACKAGE, max_age_s=1.0))
+    await asyncio.sleep(0)
+    failures.forget(PACKAGE)
+    assert await before is None
+    store.failed = True
     assert await failures.reason(PACKAGE, max_age_s=1.0) == "No."
 
 

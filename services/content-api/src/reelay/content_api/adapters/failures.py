@@ -1,5 +1,6 @@
 """Which packages cannot be made, and why: by facts heard just now, else by `failed.json`."""
 
+import asyncio
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -32,7 +33,8 @@ class StoredFailures:
         self._now = now
         self._heard: OrderedDict[str, tuple[float, str]] = OrderedDict()
         self._unharmed: OrderedDict[str, float] = OrderedDict()
-        """When the store was last asked about packages of which it did not say that they failed."""
+        """When the store last did not say of a package that it failed."""
+        self._reading: dict[str, asyncio.Task[str | None]] = {}
 
     def hear(self, package_id: str, reason: str) -> None:
         """See Failures."""
@@ -45,6 +47,7 @@ class StoredFailures:
         """See Failures."""
         self._heard.pop(package_id, None)
         self._unharmed.pop(package_id, None)
+        self._reading.pop(package_id, None)
 
     async def reason(self, package_id: str, *, max_age_s: float = 0.0) -> str | None:
         """See Failures."""
@@ -56,14 +59,23 @@ class StoredFailures:
         asked_s = self._unharmed.get(package_id)
         if asked_s is not None and self._now() - asked_s < max_age_s:
             return None
-        self._note_unharmed(package_id)  # already now: who asks meanwhile has not to ask as well
-        reason: str | None = ""
+        task = self._reading.get(package_id) if max_age_s else None
+        if task is None:
+            task = self._reading[package_id] = asyncio.create_task(self._ask(package_id))
+            task.add_done_callback(_retrieve)
+        return await asyncio.shield(task)
+
+    async def _ask(self, package_id: str) -> str | None:
+        """Ask the store, for all who want to know meanwhile."""
+        reason: str | None = UNKNOWN_REASON
         try:
             reason = await self._read(package_id)
+            return reason
         finally:
-            if reason is not None:  # it failed, or the store did not say
-                self._unharmed.pop(package_id, None)
-        return reason
+            if self._reading.get(package_id) is asyncio.current_task():  # not forgotten since
+                del self._reading[package_id]
+                if reason is None:
+                    self._note_unharmed(package_id)
 
     def _note_unharmed(self, package_id: str) -> None:
         self._unharmed[package_id] = self._now()
@@ -79,3 +91,9 @@ class StoredFailures:
             return None
         except ValidationError:
             return UNKNOWN_REASON
+
+
+def _retrieve(task: asyncio.Task[str | None]) -> None:
+    """Take note of how a question ended: perhaps nobody waits any more."""
+    if not task.cancelled():
+        task.exception()

@@ -184,13 +184,18 @@ class ObjectCache:
 
     async def _recheck(self, key: str, copy: Copy) -> bool:
         try:
-            await self._store.head(key)
+            size_bytes = (await self._store.head(key)).size_bytes
         except ObjectMissingError:
             self._copies.drop(key)
             return True
         except StoreUnavailableError as error:
             # The bytes are right all the same.
             log.warning("serving a copy without asking the store", error=repr(error)[:200])
+            size_bytes = copy.kept.size_bytes
+        if size_bytes != copy.kept.size_bytes:
+            log.warning("another object lies under this key", key=key)
+            self._copies.drop(key)
+            return False
         if self._now() - copy.verified_at_s > VERIFY_S:
             right = await self._right(key, copy.kept)
             if right is False:
@@ -208,7 +213,7 @@ class ObjectCache:
         """
         expected, known = None, True
         try:
-            expected = await self._digests.of(key)
+            expected = await self._digests.of(key, max_age_s=VERIFY_S)
         except StoreUnavailableError:
             known = False
         right = expected in (None, (kept.size_bytes, kept.sha256))

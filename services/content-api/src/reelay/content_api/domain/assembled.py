@@ -19,6 +19,8 @@ class Assembled:
     layout: Layout
     header: StoredFile
     files: Files
+    when_wrong: Callable[[], None]
+    """Called when a part has not the size that the header was made for."""
 
     @property
     def size_bytes(self) -> int:
@@ -38,8 +40,11 @@ class Assembled:
             return self.header
         path = self.layout.object_path(part)
         found = await self.files.find(f"packages/{self.package_id}/{path}")
-        if found is None or found.size_bytes != self.layout.size_of(part):
-            raise StoreUnavailableError(f"{path} is gone, or of another size")
+        if found is None:
+            raise StoreUnavailableError(f"{path} is gone")
+        if found.size_bytes != self.layout.size_of(part):
+            self.when_wrong()
+            raise StoreUnavailableError(f"{path} is of another size")
         return found
 
 

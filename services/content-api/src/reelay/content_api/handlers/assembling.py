@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncGenerator, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TypeVar
@@ -34,7 +34,11 @@ class Assembler:
     derived: Derived
 
     async def assemble(
-        self, package_id: str, package: Package, streams: Sequence[PlannedRendition]
+        self,
+        package_id: str,
+        package: Package,
+        streams: Sequence[PlannedRendition],
+        when_wrong: Callable[[], None],
     ) -> Assembled:
         """Return the file of some renditions: pictures first, then their sound.
 
@@ -48,7 +52,7 @@ class Assembler:
         header = await _read_heads(package, streams, sizes, tracks)
         stored = await self.derived.write(header.blocks())
         layout = Layout(streams, header.size_bytes, sizes)
-        return Assembled(package_id, layout, stored, self.files)
+        return Assembled(package_id, layout, stored, self.files, when_wrong)
 
 
 async def _track(package: Package, stream: PlannedRendition) -> Track:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import structlog
 
@@ -97,7 +98,9 @@ class Downloads:
         async def make() -> Assembled:
             began = time.monotonic()
             package = await self._open(package_id)
-            made = await self._assembler.assemble(package_id, package, streams)
+            # It may have been removed and made again, of which nobody here heard.
+            forget = partial(self.forget, package_id)
+            made = await self._assembler.assemble(package_id, package, streams, forget)
             log.info(
                 "download header made",
                 package_id=package_id,
