@@ -70,16 +70,23 @@ def main() -> None:
         parser.error(f"unknown: {', '.join(sorted(unknown))}")
     QUICK.mkdir(parents=True, exist_ok=True)
     print(HEADER)
-    held = [measure(name, options.quick, options.resume) for name in options.names or NAMES]
+    held = [try_to_measure(name, options) for name in options.names or NAMES]
     sys.exit(not all(held))
+
+
+def try_to_measure(name: str, options: argparse.Namespace) -> bool:
+    """Return whether a benchmark's targets held; one that measures something else ends alone."""
+    try:
+        return measure(name, options.quick, options.resume)
+    except RuntimeError as error:
+        print(f"{name}: {error}", file=sys.stderr)
+        return False
 
 
 def measure(name: str, quick: bool, resume: bool) -> bool:
     """Print one benchmark's rows and write them to the report; return whether targets held."""
-    began = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
     report = QUICK if quick else REPORT
-    where = f"{describe()}, commit {measured_commit()}"
-    text = f"## {name}{' --quick' if quick else ''}\n\n{began}, {where}\n\n{HEADER}\n"
+    text = f"## {name}{' --quick' if quick else ''}\n\n"
     held = True
     runs = None
     if name in SLOW:
@@ -87,7 +94,10 @@ def measure(name: str, quick: bool, resume: bool) -> bool:
         runs = Runs(folder / f"{name}.jsonl", 1 if quick else 10, resume=resume)
         figures = SLOW[name](quick, runs)
     else:
+        began = f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC"
+        text += f"{began}, {describe()}, commit {measured_commit()}\n\n"
         figures = FAST[name](quick)
+    text += f"{HEADER}\n"
     for figure in figures:
         print(figure.row(), flush=True)
         held &= figure.holds is not False

@@ -1,0 +1,62 @@
+"""A benchmark that cannot be made ends alone, and its report says when and where rows were made."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import __main__ as benchmarks
+from benchmarks.machine import Figure
+from benchmarks.runs import Runs
+
+
+def broken(_: bool) -> Iterator[Figure]:
+    raise RuntimeError("There is no backlog.")
+    yield
+
+
+def good(_: bool) -> Iterator[Figure]:
+    yield Figure("a wait", "s", [1.0, 2.0])
+
+
+def kept(_: bool, runs: Runs) -> Iterator[Figure]:
+    yield Figure("a ratio", "", runs.column("ratio"))
+
+
+@pytest.fixture
+def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of reports, with three benchmarks."""
+    monkeypatch.setattr(benchmarks, "FAST", {"broken": broken, "good": good})
+    monkeypatch.setattr(benchmarks, "SLOW", {"kept": kept})
+    monkeypatch.setattr(benchmarks, "NAMES", ("broken", "good", "kept"))
+    for name in ("REPORT", "QUICK", "RUNS"):
+        monkeypatch.setattr(benchmarks, name, tmp_path)
+    return tmp_path
+
+
+def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
+    monkeypatch.setattr("sys.argv", ["benchmarks", *arguments])
+    with pytest.raises(SystemExit) as end:
+        benchmarks.main()
+    return end.value.code
+
+
+def test_benchmark_that_cannot_be_made_ends_alone(
+    report: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(monkeypatch, "broken", "good") == 1
+    said = capsys.readouterr()
+    assert "broken: There is no backlog." in said.err
+    assert "| a wait |" in said.out
+    assert "| a wait |" in (report / "report.md").read_text()
+    assert run(monkeypatch, "good") == 0
+
+
+def test_time_and_commit_of_kept_runs_are_theirs_alone(
+    report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    line = '{"at": "2026-01-02 03:04 UTC", "machine": "M", "commit": "abc1234", "ratio": 1.5}'
+    (report / "kept.jsonl").write_text(line + "\n")
+    assert run(monkeypatch, "kept", "--resume") == 0
+    text = (report / "report.md").read_text()
+    assert text.count(" UTC") == text.count("2026-01-02 03:04 UTC")
