@@ -102,7 +102,7 @@ def token_of(instance: Instance, subject: str) -> str:
     with psycopg.connect(instance.variables("catalog")["CATALOG_DATABASE_URL"]) as catalog:
         row = catalog.execute("SELECT private_key_pem FROM signing_keys").fetchone()
     assert row is not None
-    return TokenSigner(row[0]).sign(subject, {"publish"})
+    return TokenSigner(row[0]).sign(subject, {"publish", "upload"})
 
 
 def test_clip_of_one_owner_overtakes_the_dozen_of_another(

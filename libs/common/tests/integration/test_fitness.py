@@ -12,7 +12,7 @@ from reelay.common.messaging import Messaging
 from reelay.common.storage.port import StoreUnavailableError
 from reelay.common.testing.servers import Program
 
-from .consuming import Seen, consumer, dead_letters, settled, uploaded
+from .consuming import Seen, consumer, dead_letters, settled, uploaded, waited_for
 
 pytestmark = pytest.mark.integration
 
@@ -90,13 +90,67 @@ async def test_who_can_work_again_takes_messages_again(sick: Replica, messaging:
 
 async def test_failure_of_who_can_work_counts(messaging: Messaging) -> None:
     seen = Seen(TransientError("of the message"))
-
-    async def check() -> None:
-        """Find nothing wrong."""
-
-    messaging.on(WORK, seen.handle, check=check)
+    messaging.on(WORK, seen.handle, check=find_nothing)
     await messaging.start()
     await messaging.publish(uploaded())
     (letter,) = await dead_letters(messaging, 1)
     assert letter.kind == "exhausted"
     assert len(seen.ids) == 1
+
+
+async def test_who_fails_and_is_alone_takes_the_next_message_meanwhile(
+    messaging: Messaging, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "OTHERS_FIRST_S", 600.0)
+    seen = Seen(TransientError("of the message"))
+    messaging.on(consumer(sole=True, retry_base_s=1.0), seen.handle, check=find_nothing)
+    await messaging.start()
+    for _ in range(2):
+        await messaging.publish(uploaded())
+    await seen.until(3)
+    failed, healthy, again = seen.ids
+    assert failed == again != healthy
+
+
+async def test_who_fails_lets_others_who_ask_try_first(
+    messaging: Messaging, nats: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(delivery, "OTHERS_FIRST_S", 600.0)
+    await messaging.start()
+    taken, other_asks = asyncio.Event(), asyncio.Event()
+
+    async def fail(event: AssetUploaded) -> None:
+        assert not taken.is_set()
+        taken.set()
+        await other_asks.wait()
+        raise TransientError("broken here, in a way that no check finds")
+
+    failing, other, seen = Messaging(nats.url, "test"), Messaging(nats.url, "test"), Seen()
+    failing.on(consumer(sole=True), fail, check=find_nothing)
+    other.on(consumer(sole=True), seen.handle, check=find_nothing)
+    await failing.start()
+    await messaging.publish(uploaded())
+    await taken.wait()
+    await other.start()
+    await waited_for(messaging)
+    other_asks.set()
+    await seen.until(1)
+    for _ in range(3):
+        await messaging.publish(uploaded())
+    await seen.until(4)
+    await failing.stop()
+    await other.stop()
+
+
+async def test_check_that_hangs_has_found_something(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(fitness, "CHECK_S", 0.1)
+
+    async def hang() -> None:
+        await asyncio.Event().wait()
+
+    with pytest.raises(fitness.UnfitError, match="Timeout"):
+        await fitness.assert_fit(hang)
+
+
+async def find_nothing() -> None:
+    """Find nothing wrong."""

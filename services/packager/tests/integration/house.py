@@ -66,6 +66,10 @@ class FakeReader:
             raise NeedsIndexError
         return self.source
 
+    async def find_rewritten(self, asset_id: str) -> tuple[str, SourceFacts] | None:
+        """See SourceReader."""
+        return (self.rewritten, self.source) if self.rewritten else None
+
     async def rewrite(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
         """See SourceReader."""
         return self.rewritten, self.source

@@ -20,6 +20,7 @@ from reelay.common.events import (
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX
 from reelay.common.service import background
+from reelay.common.storage import ObjectMissingError, StoreUnavailableError
 from reelay.common.streams import fact_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.ffprobe import NeedsIndexError
@@ -186,6 +187,15 @@ class SlowReader(FakeReader):
         raise AssertionError
 
 
+async def until_idle(house: House, durable: str) -> None:
+    """Wait until a consumer has digested all there is."""
+    while True:
+        info = await house.messaging.jetstream.consumer_info("EVENTS", durable)
+        if not (info.num_pending or info.num_ack_pending):
+            return
+        await asyncio.sleep(0.02)
+
+
 async def test_clip_is_planned_while_many_long_sources_are_rewritten(house: House) -> None:
     clip = plan(30, size=(640, 360), asset="c" * 64)
     reader = SlowReader(clip.source)
@@ -200,7 +210,41 @@ async def test_clip_is_planned_while_many_long_sources_are_rewritten(house: Hous
         await house.messaging.publish(request_of("c" * 64, "sources/clip"))
         while await house.state(clip.package_id) != repository.PLANNED:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
+        await until_idle(house, "packager-plan-package")
     assert reader.rewriting == REWRITES
+
+
+async def test_source_that_was_rewritten_before_waits_for_no_other(house: House) -> None:
+    asset, rewritten = "a" * 64, f"rewritten/{'a' * 64}.mp4"
+    await house.store.put(rewritten, b"film")
+    film = plan(20, size=(640, 360), asset=asset)
+    reader = FakeReader(film.source, rewritten)
+    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
+    await planning.plan_package(request_of(asset, "sources/a.ts"))
+    assert await source_key(house, film.package_id) == rewritten
+
+
+class EmptyReader(FakeReader):
+    """Finds nothing under any key."""
+
+    async def examine(self, key: str) -> SourceFacts:
+        """See SourceReader."""
+        raise ObjectMissingError(f"{key} is not stored")
+
+
+async def test_source_that_is_missing_is_refused_unless_the_store_has_none_at_all(
+    house: House,
+) -> None:
+    reader = EmptyReader(plan().source)
+    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
+    request = request_of("a" * 64, "sources/a")
+    with pytest.raises(StoreUnavailableError, match="mounted"):
+        await planning.plan_package(request)
+    assert await failures(house) == []
+    await house.store.put("sources/another", b"film")
+    await planning.plan_package(request)
+    [fact] = await failures(house)
+    assert fact.video_id == request.video_id
 
 
 async def test_source_of_a_deleted_video_is_not_rewritten(house: House) -> None:

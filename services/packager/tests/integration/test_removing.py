@@ -1,11 +1,12 @@
 """Objects of what nothing needs are deleted many at a time, and all of them."""
 
 import asyncio
+import threading
 
 import pytest
 
 from reelay.common.storage import StoreUnavailableError
-from reelay.packager.handlers.removing import AT_ONCE
+from reelay.packager.handlers.removing import AT_ONCE, delete_all
 
 from .house import House
 from .test_collecting import ASSET, collected, delete
@@ -32,6 +33,43 @@ async def test_objects_of_a_long_film_are_deleted_many_at_a_time(house: House) -
     [removal] = await collected(house)
     assert (removal.objects, most) == (count - 1, AT_ONCE)
     assert await house.stored("") == []
+
+
+@pytest.mark.parametrize("ends", ["by an outage", "by a cancellation"])
+async def test_nothing_is_being_deleted_any_more_when_a_deletion_ended(
+    house: House, ends: str
+) -> None:
+    for number in range(100):
+        await house.store.put(f"packages/{number}", b"x")
+    objects = [info async for info in house.store.scan("packages/")]
+    begun, remove, gate = 0, house.store.delete, threading.Event()
+
+    def in_a_thread() -> None:
+        gate.wait()
+
+    async def slowly(key: str) -> None:
+        nonlocal begun
+        begun += 1
+        if begun == AT_ONCE and ends == "by an outage":
+            raise StoreUnavailableError
+        await asyncio.to_thread(in_a_thread)
+        await remove(key)
+
+    house.store.delete = slowly  # type: ignore[method-assign]  # the store is this test's own
+    deleting = asyncio.create_task(delete_all(house.store, objects))
+    while begun < AT_ONCE:  # noqa: ASYNC110
+        await asyncio.sleep(0.01)
+    for _ in range(2 if ends == "by a cancellation" else 0):
+        deleting.cancel()
+        await asyncio.sleep(0.05)
+    assert not deleting.done()
+    gate.set()
+    with pytest.raises((StoreUnavailableError, asyncio.CancelledError)):
+        await deleting
+    left = await house.stored("packages/")
+    await asyncio.sleep(0.2)
+    assert await house.stored("packages/") == left
+    assert begun == AT_ONCE
 
 
 async def test_store_that_fails_while_objects_are_deleted_leaves_the_rest_for_later(

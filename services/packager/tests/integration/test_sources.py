@@ -12,13 +12,13 @@ from reelay.common.source_input import SourceInput
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary
-from reelay.packager.adapters import sources
-from reelay.packager.adapters.ffprobe import FFprobe, NeedsIndexError
-from reelay.packager.adapters.process import OUTPUT_LIMIT_BYTES, run_program
+from reelay.packager.adapters.ffprobe import FFprobe
+from reelay.packager.adapters.process import (
+    OUTPUT_LIMIT_BYTES,
+    run_program,
+)
 from reelay.packager.adapters.sources import SourceReader
 from reelay.packager.domain.source import SourceFacts, UnplayableSourceError
-
-from .test_programs import script
 
 pytestmark = pytest.mark.integration
 
@@ -95,46 +95,6 @@ async def test_hdr_video_is_recognised(media: Media) -> None:
     facts = await probe(media.numbered(1, video=video))
     assert facts.video is not None
     assert facts.video.hdr
-
-
-@pytest.mark.parametrize("container", ["webm", "ts", "flv", "mpg"])
-async def test_source_without_index_is_rewritten_once_with_all_its_frames(
-    media: Media, store: ObjectStore, container: str
-) -> None:
-    codecs = {
-        "webm": (("-c:v", "libvpx", "-deadline", "realtime"), ("-c:a", "libopus")),
-        "mpg": (("-c:v", "mpeg2video", "-b:v", "4M"), ("-c:a", "mp2")),
-    }
-    video, audio = codecs.get(
-        container, (("-c:v", "libx264", "-preset", "ultrafast"), ("-c:a", "aac"))
-    )
-    output = ("-live", "1") if container == "webm" else ()
-    path = media.numbered(3, video=video, audio=audio, container=container, output=output)
-    with pytest.raises(NeedsIndexError):
-        await probe(path)
-    await store.put("sources/one", path)
-    async with reading(store) as reader:
-        with pytest.raises(NeedsIndexError):
-            await reader.examine("sources/one")
-        key, facts = await reader.rewrite("a" * 64, "sources/one")
-        await store.delete("sources/one")
-        again = await reader.rewrite("a" * 64, "sources/one")
-    suffix, demuxer = (".mkv", "matroska") if container == "webm" else (".mp4", "mov")
-    assert (key, facts.demuxer) == (f"rewritten/{'a' * 64}{suffix}", demuxer)
-    assert facts.video is not None
-    assert abs(facts.video.end_s - 3) < Fraction(1, 10)
-    assert again == (key, facts)
-
-
-async def test_source_whose_rewriting_takes_too_long_is_refused_for_good(
-    media: Media, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(sources, "REWRITE_TIMEOUT_S", 0.3)
-    await store.put("sources/one", media.numbered(1, container="ts"))
-    async with reading(store, ffmpeg=script(tmp_path / "ffmpeg", "sleep 600")) as reader:
-        with pytest.raises(UnplayableSourceError) as refusal:
-            await reader.rewrite("a" * 64, "sources/one")
-    assert refusal.value.detail == sources.TOO_SLOW
 
 
 async def test_video_without_sound(media: Media) -> None:

@@ -33,7 +33,8 @@ MAX_OUTAGE_DELAY_S = 5.0
 HAND_ON_AFTER_S = 5.0
 """How long a server may be away before one asks whether it is away for this process alone."""
 OTHERS_FIRST_S = 1.0
-"""So much later than a failed message comes again, who failed asks for one: another should try."""
+"""So much later than a failed message comes again, who failed asks for one if others do: another
+should try."""
 
 OUTAGES = (OutageError, StoreUnavailableError)
 """Servers that are down or have too much to do are waited for, whatever the number of attempts."""
@@ -46,6 +47,8 @@ HANDED_ON, RETRIED = "handed-on", "retried"
 
 GiveUp = Callable[[bytes, Exception], Awaitable[None]]
 Publish = Callable[[Envelope], Awaitable[None]]
+OthersAsk = Callable[[Consumer], Awaitable[bool]]
+"""Tells whether anybody asks for messages of a consumer; who has one in hand does not."""
 
 log = structlog.get_logger()
 
@@ -68,9 +71,12 @@ class ExhaustedError(TransientError):
 class DeliveryMiddleware:
     """Makes one `_Delivery` per message; FastStream calls it as a middleware factory."""
 
-    def __init__(self, routes: Mapping[str, Route], publish: Publish) -> None:
+    def __init__(
+        self, routes: Mapping[str, Route], publish: Publish, others_ask: OthersAsk
+    ) -> None:
         self.routes = routes
         self.publish = publish
+        self.others_ask = others_ask
         self.known = KnownMessages()
         self.handling: set[asyncio.Task[Any]] = set()
         self.returns: set[asyncio.Task[Any]] = set()
@@ -175,7 +181,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
             return
         if outcome == HANDED_ON:
             await until_fit(route.check)
-        elif outcome == RETRIED:
+        elif outcome == RETRIED and await self._middleware.others_ask(route.consumer):
             await asyncio.sleep(self._retry_delay_s(raw, route) + OTHERS_FIRST_S)
 
     async def _is_known(self, raw: Msg) -> bool:
@@ -226,12 +232,13 @@ class _Delivery(BaseMiddleware[Any, Any]):
         msg: "StreamMessage[Any]",
         route: Route,
     ) -> None:
-        delay, began = 0.25, time.monotonic()
+        delay, away_since = 0.25, None
         while True:
             try:
                 await call_next(msg)
             except OUTAGES as error:
-                if time.monotonic() - began > HAND_ON_AFTER_S:
+                away_since = away_since or time.monotonic()
+                if time.monotonic() - away_since > HAND_ON_AFTER_S:
                     await assert_fit(route.check)
                 log.warning("waiting for a server", delay_s=delay, error=repr(error)[:300])
                 await asyncio.sleep(delay)

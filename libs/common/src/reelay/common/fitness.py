@@ -9,6 +9,8 @@ from reelay.common.errors import TransientError
 
 FIRST_LOOK_S = 0.25
 LONGEST_LOOK_S = 5.0
+CHECK_S = 30.0
+"""A check that takes longer has found that something hangs."""
 
 Check = Callable[[], Awaitable[None]]
 """Returns when what the work needs is there: a store that answers, a program that runs; raises
@@ -26,7 +28,8 @@ async def assert_fit(check: Check | None) -> None:
     if check is None:
         return
     try:
-        await check()
+        async with asyncio.timeout(CHECK_S):
+            await check()
     except Exception as error:  # whatever it is, it is no fault of the message
         raise UnfitError(repr(error)) from error
 

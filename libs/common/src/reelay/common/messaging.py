@@ -66,7 +66,7 @@ class Messaging:
     def __init__(self, url: str, service: str) -> None:
         self.service = service
         self._routes: dict[str, Route] = {}
-        self._deliveries = DeliveryMiddleware(self._routes, self._publish)
+        self._deliveries = DeliveryMiddleware(self._routes, self._publish, self._others_ask)
         self._restoring: asyncio.Task[None] | None = None
         self._rooms: list[Callable[[], Awaitable[None]]] = []
         self._complaint = ("", -COMPLAINT_S)
@@ -250,6 +250,12 @@ class Messaging:
             pull = getattr(subscriber, "subscription", None)
             if isinstance(pull, JetStreamContext.PullSubscription):
                 await self.client.publish(pull._deliver, headers=GONE)
+
+    async def _others_ask(self, consumer: Consumer) -> bool:
+        with contextlib.suppress(nats.errors.Error, OSError):
+            info = await self.jetstream.consumer_info(consumer.stream, consumer.durable)
+            return bool(info.num_waiting)
+        return False
 
     async def _publish(self, envelope: Envelope) -> None:
         try:

@@ -1,7 +1,9 @@
-"""Ends asyncio tasks for good."""
+"""Ends asyncio tasks for good, or lets them end."""
 
 import asyncio
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 CANCEL_AGAIN_S = 0.2
 
@@ -20,3 +22,19 @@ async def end(*tasks: asyncio.Future[Any]) -> None:
     for task in tasks:
         if not task.cancelled():
             task.exception()  # Otherwise asyncio reports one that nobody asked for.
+
+
+async def finish(task: asyncio.Future[T]) -> T:
+    """Return what a task returns; a cancellation is raised too, but only when the task has ended.
+
+    For what goes on in threads, which cannot be cancelled.
+    """
+    cancelled = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
+    return task.result()

@@ -1,11 +1,13 @@
-"""Whether this encoder can work: its store answers, and FFmpeg encodes a frame."""
+"""Whether this encoder can work: FFmpeg encodes a frame, and its store gives and takes objects."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from contextlib import aclosing
+from uuid import uuid4
 
-from reelay.common.storage.port import ObjectStore, StoreUnavailableError
+from reelay.common.storage import assert_sources
+from reelay.common.storage.port import ObjectStore
 
-SOURCES = "sources/"
+PROBES = "staging/fitness"
+"""What is left here by an encoder that died meanwhile is collected like all that is staged."""
 
 Trial = Callable[[str], Awaitable[None]]
 """Raises unless a provider encodes a frame."""
@@ -29,22 +31,18 @@ class Fitness:
 
         Raises StoreUnavailableError, or what the trial raises.
         """
+        fit = False
         try:
+            await self._trial(provider)
             await self._store.check()
             await assert_sources(self._store)
-            await self._trial(provider)
-        except Exception:
-            self._fit[provider] = False
-            raise
-        self._fit[provider] = True
+            await self._try_to_stage()
+            fit = True
+        finally:
+            self._fit[provider] = fit
 
-
-async def assert_sources(store: ObjectStore) -> None:
-    """Raise StoreUnavailableError when a store that should have a source has none at all.
-
-    So does a folder before the file system is mounted there that others share.
-    """
-    async with aclosing(store.scan(SOURCES)) as found:  # type: ignore[type-var]  # a generator
-        async for _ in found:
-            return
-    raise StoreUnavailableError("The store holds no source at all: is its folder mounted?")
+    async def _try_to_stage(self) -> None:
+        """Store an object and delete it: a key may be allowed to read alone."""
+        key = f"{PROBES}/{uuid4().hex}/probe"
+        await self._store.put(key, b"x")
+        await self._store.delete(key)

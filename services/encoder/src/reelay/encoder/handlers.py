@@ -9,10 +9,9 @@ from typing import Protocol
 
 from reelay.common.commands import EncodeChunk
 from reelay.common.events import SegmentFailed, SegmentReady
-from reelay.common.storage.port import ObjectMissingError, ObjectStore
+from reelay.common.storage import ObjectMissingError, ObjectStore, assert_sources
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
-from reelay.encoder.fitness import assert_sources
 
 Announce = Callable[[SegmentReady | SegmentFailed, str], Awaitable[None]]
 """Publishes a fact under a message id that is the same when it is published again."""

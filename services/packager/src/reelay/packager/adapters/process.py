@@ -29,6 +29,10 @@ class ProgramTimeoutError(TransientError):
     """A helper program took too long and was ended."""
 
 
+class ProgramKilledError(TransientError):
+    """A helper program was killed from outside, as the kernel does for want of memory."""
+
+
 class EndlessOutputError(PermanentError):
     """A helper program printed more than it may and was ended."""
 
@@ -45,8 +49,8 @@ class Finished:
 async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
     """Run `argv` to its end; raises ProgramTimeoutError after `timeout_s` seconds.
 
-    Raises EndlessOutputError for more than OUTPUT_LIMIT_BYTES on its standard output, and
-    ProgramMissingError.
+    Raises EndlessOutputError for more than OUTPUT_LIMIT_BYTES on its standard output,
+    ProgramKilledError, and ProgramMissingError.
     """
     if shutil.which(argv[0]) is None:  # what starts it would only end with a status of its own
         raise ProgramMissingError(f"{argv[0]} is not a program that can be started")
@@ -71,6 +75,8 @@ async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
     finally:
         await end(complaints)
         await _end(process)
+    if code == -signal.SIGKILL:
+        raise ProgramKilledError(f"{argv[0]} was killed.")
     return Finished(code, stdout, stderr.decode(errors="replace"))
 
 

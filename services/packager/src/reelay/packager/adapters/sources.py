@@ -1,11 +1,16 @@
 """What a source is; one without an index is made seekable."""
 
 import asyncio
+import errno
+import os
+import shutil
+import tempfile
 from contextlib import AbstractAsyncContextManager, suppress
 from pathlib import Path
 from typing import Protocol
+from weakref import WeakValueDictionary
 
-from reelay.common.errors import TransientError
+from reelay.common.errors import OutageError, TransientError
 from reelay.common.scratch import scratch
 from reelay.common.source_input import SourceInput
 from reelay.common.storage import ObjectMissingError, ObjectStore
@@ -21,6 +26,10 @@ BEGUN_S = 10.0
 """How long what was found is kept for a request."""
 CONTAINERS = (("mp4", ".mp4"), ("matroska", ".mkv"))
 """Matroska takes what MP4 does not, but keeps time in milliseconds: sound then has faint seams."""
+
+
+class ScratchFullError(OutageError):
+    """There is no room for temporary files; it is waited for."""
 
 
 class RewrittenGoneError(TransientError):
@@ -52,6 +61,7 @@ class SourceReader:
         self._ffmpeg = ffmpeg
         self._max_duration_s = max_duration_s
         self._begun: dict[str, asyncio.Task[SourceFacts]] = {}
+        self._rewriting = WeakValueDictionary[str, asyncio.Lock]()
 
     def begin(self, key: str) -> None:
         """Begin to look at a source that `examine` will probably be asked for in a moment."""
@@ -78,26 +88,33 @@ class SourceReader:
     async def rewrite(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
         """Return the key to encode from instead, under `rewritten/`, and the facts of that.
 
-        A source without an index or a duration is copied there once, stream by stream as it is.
-        Raises UnplayableSourceError, also after REWRITE_TIMEOUT_S, StoreUnavailableError, and
-        RewrittenGoneError.
+        A source without an index or a duration is copied there once, stream by stream as it is;
+        who asks meanwhile waits for that. Raises UnplayableSourceError, also after
+        REWRITE_TIMEOUT_S, StoreUnavailableError, ScratchFullError, and RewrittenGoneError.
         """
-        rewritten = await self._rewritten(asset_id)
-        if rewritten is None:
+        lock = self._rewriting.setdefault(asset_id, asyncio.Lock())
+        async with lock:
+            if found := await self.find_rewritten(asset_id):
+                return found
+            await self._assert_room(key)
             async with self._sources.open(key) as source:
                 rewritten = await self._rewrite(source, _rewritten_key(asset_id))
-        try:
-            async with self._sources.open(rewritten) as source:
-                return rewritten, await self._probe(source, indexed=True)
-        except ObjectMissingError as error:
-            raise RewrittenGoneError from error
+            return rewritten, await self._look_at_rewritten(rewritten)
 
-    async def _rewritten(self, asset_id: str) -> str | None:
-        """Return the key under which a source was rewritten before."""
+    async def find_rewritten(self, asset_id: str) -> tuple[str, SourceFacts] | None:
+        """Return what `rewrite` did, if the source was rewritten before; raises as that does."""
         for _, suffix in CONTAINERS:
             with suppress(ObjectMissingError):
-                return (await self._store.head(f"{_rewritten_key(asset_id)}{suffix}")).key
+                rewritten = (await self._store.head(f"{_rewritten_key(asset_id)}{suffix}")).key
+                return rewritten, await self._look_at_rewritten(rewritten)
         return None
+
+    async def _look_at_rewritten(self, key: str) -> SourceFacts:
+        try:
+            async with self._sources.open(key) as source:
+                return await self._probe(source, indexed=True)
+        except ObjectMissingError as error:
+            raise RewrittenGoneError from error
 
     async def _look(self, key: str) -> SourceFacts:
         async with self._sources.open(key) as source:
@@ -111,6 +128,11 @@ class SourceReader:
         check_duration(facts, self._max_duration_s)
         return facts
 
+    async def _assert_room(self, key: str) -> None:
+        """Raise ScratchFullError rather than copy for an hour in vain."""
+        if shutil.disk_usage(tempfile.gettempdir()).free < (await self._store.head(key)).size_bytes:
+            raise ScratchFullError
+
     async def _rewrite(self, source: SourceInput, key: str) -> str:
         """Store a source's streams, as they are, in a container with an index; return its key."""
         with scratch("rewrite") as folder:
@@ -123,6 +145,8 @@ class SourceReader:
                     raise UnplayableSourceError(TOO_SLOW) from error
                 finally:
                     source.check()
+                if os.strerror(errno.ENOSPC) in done.stderr:
+                    raise ScratchFullError
                 if done.code == 0 and target.exists():
                     await self._store.put(f"{key}{suffix}", target)
                     return f"{key}{suffix}"

@@ -1,5 +1,7 @@
 """What the packager listens to: videos that need packages, finished segments, viewers' demands."""
 
+from dataclasses import replace
+
 from reelay.common.commands import DemandWithdrawn, EncoderAlive, Lane, SegmentDemanded
 from reelay.common.events import (
     AssetUploaded,
@@ -28,6 +30,8 @@ def listen_to_videos(messaging: Messaging, planning: Planning) -> None:
     """Plan what is requested, and drop what was deleted; hear early of what may be requested."""
     plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
     rewrite = fact_consumer("packager", "plan-rewritten", RewriteRequested.subject, batch=REWRITES)
+    # What a stopped replica gives back is no failure, and goes into the stream for us alone.
+    rewrite = replace(rewrite, sole=True)
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
     messaging.on(plan, planning.plan_package, give_up=planning.give_up)
     messaging.on(rewrite, planning.plan_rewritten, give_up=planning.give_up)

@@ -17,7 +17,13 @@ from reelay.common import metrics
 from reelay.common.commands import Lane, SegmentsStored
 from reelay.common.errors import PermanentError, TransientError
 from reelay.common.events import SegmentFailed, SegmentReady
-from reelay.common.storage import ObjectMissingError, ObjectStore, PutResult, read_all
+from reelay.common.storage import (
+    ObjectMissingError,
+    ObjectStore,
+    PutResult,
+    assert_sources,
+    read_all,
+)
 from reelay.packager.adapters.copies import local_copy
 from reelay.packager.adapters.shaka import CmafSegment, RawSegment, ShakaPackager
 from reelay.packager.domain import boxes
@@ -187,6 +193,7 @@ class Packaging:
                         local_copy(self._store, ready.staging_key)
                     )
                 except ObjectMissingError as error:
+                    await assert_sources(self._store)
                     raise StagedSegmentGoneError(f"{ready.staging_key} is gone") from error
                 kind = under_way[ready.package_id].plan.rendition(ready.rendition).kind
                 raw.append(RawSegment(path, kind))

@@ -16,7 +16,7 @@ from reelay.common.events import (
     VideoDeleted,
 )
 from reelay.common.outbox import Outbox, Transaction
-from reelay.common.storage import ObjectMissingError, ObjectStore
+from reelay.common.storage import ObjectMissingError, ObjectStore, assert_sources
 from reelay.packager.adapters import references, repository, virtual_times
 from reelay.packager.adapters.ffprobe import NeedsIndexError
 from reelay.packager.adapters.sources import RewrittenGoneError, SourceReader
@@ -67,12 +67,27 @@ class Planning:
         try:
             source = await self._reader.examine(request.source_key)
         except NeedsIndexError:
-            async with self._outbox.transaction() as tx:
-                await tx.announce(RewriteRequested(**request.model_dump()))
+            await self._plan_without_index(request)
+        except ObjectMissingError as error:
+            await assert_sources(self._store)
+            await self._refuse(request, error.detail)
         except PermanentError as error:
             await self._refuse(request, error.detail)
         else:
             await self._plan(request, request.source_key, source)
+
+    async def _plan_without_index(self, request: PackageRequested) -> None:
+        """Plan from what was rewritten before, or let it be rewritten."""
+        try:
+            found = await self._reader.find_rewritten(request.asset_id)
+        except PermanentError as error:
+            await self._refuse(request, error.detail)
+            return
+        if found is not None:
+            await self._plan(request, *found)
+            return
+        async with self._outbox.transaction() as tx:
+            await tx.announce(RewriteRequested(**request.model_dump()))
 
     async def plan_rewritten(self, request: RewriteRequested) -> None:
         """Answer a request for the package of a source without an index, as `plan_package` does."""

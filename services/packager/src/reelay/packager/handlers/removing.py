@@ -14,7 +14,7 @@ import structlog
 from reelay.common.events import PackageRemoved
 from reelay.common.outbox import Transaction
 from reelay.common.storage import ObjectInfo, ObjectStore
-from reelay.common.tasks import end
+from reelay.common.tasks import finish
 from reelay.packager.adapters import references, repository, virtual_times
 from reelay.packager.domain.outcome import PLAN
 
@@ -57,16 +57,27 @@ async def finish_removal(tx: Transaction, store: ObjectStore, package_id: str) -
 async def delete_all(store: ObjectStore, objects: Iterable[ObjectInfo]) -> None:
     """Delete objects, AT_ONCE at a time; raises StoreUnavailableError when one cannot be."""
     left = iter(objects)
+    stopped = False
 
     async def work_off() -> None:
-        for info in left:
-            await store.delete(info.key)
+        nonlocal stopped
+        try:
+            while not stopped and (info := next(left, None)):
+                await store.delete(info.key)
+        finally:
+            stopped = True
 
-    workers = [asyncio.create_task(work_off()) for _ in range(AT_ONCE)]
+    workers = asyncio.gather(*(work_off() for _ in range(AT_ONCE)), return_exceptions=True)
     try:
-        await asyncio.gather(*workers)
+        await asyncio.shield(workers)
     finally:
-        await end(*workers)  # nothing is deleted after this has told how it went
+        stopped = True
+        # A deletion goes on in its thread whatever becomes of us, and the package may be made again
+        # as soon as this has told how it went.
+        outcomes = await finish(workers)
+    for outcome in outcomes:
+        if outcome is not None:
+            raise outcome
 
 
 async def objects_of(store: ObjectStore, package_id: str) -> list[ObjectInfo]:
