@@ -232,7 +232,7 @@ class EmptyReader(FakeReader):
         raise ObjectMissingError(f"{key} is not stored")
 
 
-async def test_source_that_is_missing_is_refused_unless_the_store_has_none_at_all(
+async def test_source_that_is_missing_is_refused_unless_the_store_is_empty(
     house: House,
 ) -> None:
     reader = EmptyReader(plan().source)

@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import uuid4
 
-from reelay.common.storage import assert_sources
+from reelay.common.storage import assert_in_use
 from reelay.common.storage.port import ObjectStore
 
 PROBES = "staging/fitness"
@@ -35,7 +35,7 @@ class Fitness:
         try:
             await self._trial(provider)
             await self._store.check()
-            await assert_sources(self._store)
+            await assert_in_use(self._store)
             await self._try_to_stage()
             fit = True
         finally:

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from reelay.common.commands import EncodeChunk
 from reelay.common.events import SegmentFailed, SegmentReady
-from reelay.common.storage import ObjectMissingError, ObjectStore, assert_sources
+from reelay.common.storage import ObjectMissingError, ObjectStore, assert_in_use
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
 
@@ -46,8 +46,7 @@ async def encode_chunk(
 
     Safe to repeat: a segment stored by an earlier delivery stays as it is, and is announced again.
     Ends without more segments when the package is deleted, failed or whole meanwhile. Raises what
-    the transcoder and the store do; StoreUnavailableError also where the store has no source at
-    all.
+    the transcoder and the store do; StoreUnavailableError also where the store is empty.
     """
     need = Need(store, task.package_id)
     if not await need.lasts():
@@ -57,7 +56,7 @@ async def encode_chunk(
     except ObjectMissingError:
         if not await need.lasts():
             return  # its source went with it
-        await assert_sources(store)
+        await assert_in_use(store)
         raise
 
 

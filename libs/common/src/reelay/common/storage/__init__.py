@@ -7,7 +7,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from reelay.common.errors import SetupError
 from reelay.common.identity import PART_SIZE_BYTES, asset_id
 from reelay.common.storage.filesystem import FilesystemObjectStore
-from reelay.common.storage.mounted import assert_sources
+from reelay.common.storage.mounted import assert_in_use
 from reelay.common.storage.port import (
     AttemptMissingError,
     InvalidKeyError,
@@ -40,7 +40,7 @@ __all__ = [
     "StoreUnavailableError",
     "UnknownStoreError",
     "WrongDigestError",
-    "assert_sources",
+    "assert_in_use",
     "composite_digest",
     "digest",
     "open_store",

@@ -21,7 +21,7 @@ from reelay.common.storage import (
     ObjectMissingError,
     ObjectStore,
     PutResult,
-    assert_sources,
+    assert_in_use,
     read_all,
 )
 from reelay.packager.adapters.copies import local_copy
@@ -193,7 +193,7 @@ class Packaging:
                         local_copy(self._store, ready.staging_key)
                     )
                 except ObjectMissingError as error:
-                    await assert_sources(self._store)
+                    await assert_in_use(self._store)
                     raise StagedSegmentGoneError(f"{ready.staging_key} is gone") from error
                 kind = under_way[ready.package_id].plan.rendition(ready.rendition).kind
                 raw.append(RawSegment(path, kind))

@@ -16,7 +16,7 @@ from reelay.common.events import (
     VideoDeleted,
 )
 from reelay.common.outbox import Outbox, Transaction
-from reelay.common.storage import ObjectMissingError, ObjectStore, assert_sources
+from reelay.common.storage import ObjectMissingError, ObjectStore, assert_in_use
 from reelay.packager.adapters import references, repository, virtual_times
 from reelay.packager.adapters.ffprobe import NeedsIndexError
 from reelay.packager.adapters.sources import RewrittenGoneError, SourceReader
@@ -69,7 +69,7 @@ class Planning:
         except NeedsIndexError:
             await self._plan_without_index(request)
         except ObjectMissingError as error:
-            await assert_sources(self._store)
+            await assert_in_use(self._store)
             await self._refuse(request, error.detail)
         except PermanentError as error:
             await self._refuse(request, error.detail)
