@@ -91,7 +91,7 @@ def _positions(count: int) -> list[int]:
 
 
 def _is_opened(package: Path) -> bool:
-    """Tell whether all that an opening makes is stored; nobody demands it, so nothing runs ahead."""
+    """Tell whether an opening is stored; asking for it over HTTP would let more run ahead."""
     names = [f"video/360p/{RAMP_SEGMENTS}.m4s", f"audio/main/{RAMP_SEGMENTS}.m4s"]
     return all((package / name).exists() for name in names)
 
