@@ -3,8 +3,8 @@
 Sources: RFC 8216 (HLS), ISO/IEC 23009-1:2022 (DASH), DASH-IF IOP 4.3 sections 3.2 and 6.2.
 """
 
+import itertools
 from fractions import Fraction
-from itertools import groupby
 from math import ceil
 from xml.etree import ElementTree as ET
 
@@ -83,8 +83,11 @@ def media_playlist(plan: Plan, rendition: Rendition) -> bytes:
         "#EXT-X-PLAYLIST-TYPE:VOD",
         '#EXT-X-MAP:URI="init.mp4"',
     ]
-    for span in rendition.spans:
-        lines += [f"#EXTINF:{float(span.frames * unit_s):.6f},", f"{span.number}.m4s"]
+    numbers = itertools.count(1)
+    for frames, count in rendition.spans.runs:
+        length = f"#EXTINF:{float(frames * unit_s):.6f},"
+        for number in itertools.islice(numbers, count):
+            lines += [length, f"{number}.m4s"]
     return _text([*lines, "#EXT-X-ENDLIST"])
 
 
@@ -194,11 +197,11 @@ def _segment_template(plan: Plan, parent: ET.Element, rendition: Rendition) -> N
     )
     timeline = ET.SubElement(template, "SegmentTimeline")
     ticks = frame_ticks(plan, rendition)
-    for index, (frames, run) in enumerate(groupby(span.frames for span in rendition.spans)):
+    for index, (frames, count) in enumerate(rendition.spans.runs):
         attributes = {"t": "0"} if index == 0 else {}
         attributes["d"] = str(frames * ticks)
-        if repeats := len(list(run)) - 1:
-            attributes["r"] = str(repeats)
+        if count > 1:
+            attributes["r"] = str(count - 1)
         ET.SubElement(timeline, "S", attributes)
 
 

@@ -1,6 +1,6 @@
 """The plan of a package: computed from the source's facts before a frame is encoded, then final."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
@@ -9,7 +9,7 @@ from typing import Any
 from reelay.common import identity
 from reelay.packager.domain.ladder import REFERENCE_FRAMES, Rung, ladder
 from reelay.packager.domain.source import SourceFacts
-from reelay.packager.domain.timeline import Span, Timeline, snap_rate
+from reelay.packager.domain.timeline import Spans, Timeline, snap_rate
 
 AUDIO = "audio"
 AUDIO_BITRATE_BPS = 128_000
@@ -45,7 +45,7 @@ class Rendition:
     path: str
     rung: Rung | None
     provider: str
-    spans: Sequence[Span]
+    spans: Spans
 
     @property
     def kind(self) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
-from itertools import accumulate
+from itertools import accumulate, groupby
 from typing import overload
 
 AUDIO_RATE_HZ = 48_000
@@ -58,12 +58,12 @@ class Timeline:
         """Return the timeline of a source; one shorter than 0.5 s is held to that length."""
         return cls(rate, max(1, round(max(duration_s, MIN_DURATION_S) * rate)))
 
-    @property
+    @cached_property
     def frames_per_second(self) -> int:
         """Whole frames that stand for one second of segment length."""
         return max(1, round(self.rate))
 
-    @property
+    @cached_property
     def steady_frames(self) -> int:
         """Frames of all segments after the ramp; also the GOP size option."""
         return STEADY * self.frames_per_second
@@ -149,3 +149,8 @@ class Spans(Sequence[Span]):
         span = self.timeline.audio_span if self.is_sound else self.timeline.video_span
         chosen = range(1, self.length + 1)[index]
         return span(chosen) if isinstance(chosen, int) else [span(number) for number in chosen]
+
+    @cached_property
+    def runs(self) -> list[tuple[int, int]]:
+        """Frames of each segment and how many in a row have so many, from the first on."""
+        return [(frames, len(list(run))) for frames, run in groupby(span.frames for span in self)]
