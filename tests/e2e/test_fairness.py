@@ -185,10 +185,10 @@ class Cinema:
             if number not in POSITIONS and request.done() and request.result().is_success
         ]
 
-    def leave(self) -> None:
-        """Let the greedy viewer wait no more."""
-        for request in self.greedy.values():
-            request.cancel()
+    async def close(self, video_id: str) -> None:
+        """Delete the film: whoever still waits is answered. Return when the greedy viewer is."""
+        await asyncio.to_thread(self.instance.delete, video_id)
+        await asyncio.wait(self.greedy.values(), timeout=PATIENCE_S / 2)
 
     def _ask(
         self, viewer: httpx.AsyncClient, folder: str, number: int
@@ -222,7 +222,8 @@ async def until_refused(requests: list[asyncio.Task[httpx.Response]], count: int
 async def test_viewer_who_asks_for_everything_delays_nine_others_by_few_turns(
     unserved: Instance, media: Media, tmp_path: Path
 ) -> None:
-    package_id = planned(unserved, Upload(unserved, media.numbered(240, "25", (854, 480))))
+    upload = Upload(unserved, media.numbered(240, "25", (854, 480)))
+    package_id = planned(unserved, upload)
     async with AsyncExitStack() as stack, asyncio.TaskGroup() as tasks:
         greedy, *others = [
             await stack.enter_async_context(viewer_at(unserved, 2 + number))
@@ -235,8 +236,10 @@ async def test_viewer_who_asks_for_everything_delays_nine_others_by_few_turns(
         await asyncio.to_thread(stack.enter_context, encoder)
         assert [(await request).status_code for request in cinema.others] == [200] * len(others)
         got = len(cinema.got())
-        cinema.leave()
-    assert_greedy_turns_are_few(dispatched(unserved))
+        work = dispatched(unserved)
+        await cinema.close(upload.video_id)
+        assert all(request.done() for request in cinema.greedy.values())
+    assert_greedy_turns_are_few(work)
     print(f"\nbeside what others asked for, the greedy one had {got} of {len(cinema.greedy)}")
     assert got < len(cinema.greedy) / 4
 
