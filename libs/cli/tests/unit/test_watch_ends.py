@@ -18,7 +18,7 @@ from ..watch_samples import (
     planned,
     stored,
     stored_runs,
-)  # fmt: skip
+)
 
 
 def test_failure_has_its_reason_and_ends_the_clock() -> None:

@@ -30,7 +30,7 @@ from ..watch_samples import (
     planned,
     stored,
     stored_runs,
-)  # fmt: skip
+)
 
 
 def ready(task: int = 1) -> SegmentReady:

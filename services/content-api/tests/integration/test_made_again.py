@@ -54,24 +54,17 @@ async def test_objects_are_right_at_the_first_request(
     assert told == [PACKAGE.removeprefix("packages/")]
 
 
-async def test_copies_of_before_are_found_by_their_size_within_a_minute(
-    machine: Machine, remote: RemoteStore, clock: Clock
+@pytest.mark.parametrize(
+    ("again", "after_s"), [(b"another a", RECHECK_S), (b"again a", VERIFY_S)], ids=["size", "bytes"]
+)
+async def test_copies_of_before_are_found_by_their_size_and_later_by_their_bytes(
+    machine: Machine, remote: RemoteStore, clock: Clock, again: bytes, after_s: float
 ) -> None:
     cache = machine.start()
     await read_before(cache, remote, clock)
-    await store(remote, {"a": b"another a", "b": b"first b", "same": b"as ever"})
-    clock.time_s += RECHECK_S + 1
-    assert await content(cache, "a") == b"another a"
-
-
-async def test_copies_of_before_that_have_the_same_size_are_found_within_an_hour(
-    machine: Machine, remote: RemoteStore, clock: Clock
-) -> None:
-    cache = machine.start()
-    await read_before(cache, remote, clock)
-    await store(remote, {"a": b"again a", "b": b"first b", "same": b"as ever"})
-    clock.time_s += VERIFY_S + 1
-    assert await content(cache, "a") == b"again a"
+    await store(remote, {"a": again, "b": b"first b", "same": b"as ever"})
+    clock.time_s += after_s + 1
+    assert await content(cache, "a") == again
 
 
 async def test_whoever_has_the_beginning_of_a_large_object_asks_again(

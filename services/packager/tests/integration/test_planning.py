@@ -231,6 +231,10 @@ class EmptyReader(FakeReader):
         """See SourceReader."""
         raise ObjectMissingError(f"{key} is not stored")
 
+    async def rewrite(self, asset_id: str, key: str) -> tuple[str, SourceFacts]:
+        """See SourceReader."""
+        raise ObjectMissingError(f"{key} is not stored")
+
 
 async def test_source_that_is_missing_is_refused_unless_the_store_is_empty(
     house: House,
@@ -240,6 +244,8 @@ async def test_source_that_is_missing_is_refused_unless_the_store_is_empty(
     request = request_of("a" * 64, "sources/a")
     with pytest.raises(StoreUnavailableError, match="mounted"):
         await planning.plan_package(request)
+    with pytest.raises(StoreUnavailableError, match="mounted"):
+        await planning.plan_rewritten(RewriteRequested(**request.model_dump()))
     assert await failures(house) == []
     await house.store.put("sources/another", b"film")
     await planning.plan_package(request)

@@ -68,11 +68,8 @@ class Planning:
             source = await self._reader.examine(request.source_key)
         except NeedsIndexError:
             await self._plan_without_index(request)
-        except ObjectMissingError as error:
-            await assert_in_use(self._store)
-            await self._refuse(request, error.detail)
         except PermanentError as error:
-            await self._refuse(request, error.detail)
+            await self._reject(request, error)
         else:
             await self._plan(request, request.source_key, source)
 
@@ -81,7 +78,7 @@ class Planning:
         try:
             found = await self._reader.find_rewritten(request.asset_id)
         except PermanentError as error:
-            await self._refuse(request, error.detail)
+            await self._reject(request, error)
             return
         if found is not None:
             await self._plan(request, *found)
@@ -97,7 +94,7 @@ class Planning:
         try:
             key, source = await self._reader.rewrite(request.asset_id, request.source_key)
         except PermanentError as error:
-            await self._refuse(request, error.detail)
+            await self._reject(request, error)
         else:
             await self._plan(request, key, source)
 
@@ -109,7 +106,7 @@ class Planning:
         try:
             plan = make_plan(request.asset_id, source, self._versions)
         except PermanentError as error:
-            await self._refuse(request, error.detail)
+            await self._reject(request, error)
             return
         async with self._outbox.transaction() as tx:
             await references.hold(tx.session, str(request.video_id))
@@ -209,6 +206,12 @@ class Planning:
         # Before any encoder could take the mark for the present state.
         await self._store.delete(f"packages/{row.package_id}/{FAILED}")
         return True
+
+    async def _reject(self, request: Request, error: PermanentError) -> None:
+        """Refuse a request for what its file is; raise where the store is not the one shared."""
+        if isinstance(error, ObjectMissingError):
+            await assert_in_use(self._store)
+        await self._refuse(request, error.detail)
 
     async def _refuse(self, request: Request, reason: str) -> None:
         log.warning("refused", asset_id=request.asset_id, reason=reason)
