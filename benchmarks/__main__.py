@@ -103,16 +103,16 @@ def measure(name: str, quick: bool, resume: bool) -> bool:
         held &= figure.holds is not False
         text += figure.row() + "\n"
         made = f"\n{runs.describe()}" if runs else ""
-        (report / f"{name}.md").write_text(text + made)
-    write_report(report)
+        write_section(report / "report.md", name, text + made)
     return held
 
 
-def write_report(folder: Path) -> None:
-    """Join what the benchmarks have written into one report."""
-    parts = [folder / f"{name}.md" for name in NAMES]
-    texts = [part.read_text() for part in parts if part.exists()]
-    (folder / "report.md").write_text("\n".join(["# Benchmarks\n", *texts]))
+def write_section(report: Path, name: str, text: str) -> None:
+    """Put a benchmark's section into the report; those of the others stay."""
+    written = report.read_text().split("\n## ")[1:] if report.exists() else []
+    sections = {part.split()[0]: f"## {part.rstrip()}\n" for part in written} | {name: text}
+    parts = [sections[each].rstrip() for each in NAMES if each in sections]
+    report.write_text("\n\n".join(["# Benchmarks", *parts]) + "\n")
 
 
 if __name__ == "__main__":

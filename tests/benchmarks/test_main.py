@@ -9,6 +9,8 @@ from benchmarks import __main__ as benchmarks
 from benchmarks.machine import Figure
 from benchmarks.runs import Runs
 
+RUN = '{"at": "2026-01-02 03:04 UTC", "machine": "M", "commit": "abc1234", "ratio": 1.5}\n'
+
 
 def broken(_: bool) -> Iterator[Figure]:
     raise RuntimeError("There is no backlog.")
@@ -31,6 +33,7 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(benchmarks, "NAMES", ("broken", "good", "kept"))
     for name in ("REPORT", "QUICK", "RUNS"):
         monkeypatch.setattr(benchmarks, name, tmp_path)
+    (tmp_path / "kept.jsonl").write_text(RUN)
     return tmp_path
 
 
@@ -55,8 +58,17 @@ def test_benchmark_that_cannot_be_made_ends_alone(
 def test_time_and_commit_of_kept_runs_are_theirs_alone(
     report: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    line = '{"at": "2026-01-02 03:04 UTC", "machine": "M", "commit": "abc1234", "ratio": 1.5}'
-    (report / "kept.jsonl").write_text(line + "\n")
     assert run(monkeypatch, "kept", "--resume") == 0
     text = (report / "report.md").read_text()
     assert text.count(" UTC") == text.count("2026-01-02 03:04 UTC")
+
+
+def test_sections_of_other_benchmarks_stay_in_their_order(
+    report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert run(monkeypatch, "kept", "--resume") == 0
+    assert run(monkeypatch, "good") == 0
+    once = (report / "report.md").read_text()
+    assert once.index("## good") < once.index("## kept")
+    assert run(monkeypatch, "kept", "--resume") == 0
+    assert (report / "report.md").read_text() == once
