@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from reelay.common.commands import Lane
-from reelay.encoder.adapters.lane_gate import LaneGate
+from reelay.encoder.adapters.lane_gate import LaneGate, Seat
 from reelay.encoder.adapters.process import Limits
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
@@ -30,6 +30,18 @@ Work = asyncio.Task[list[EncodedSegment]]
 Begin = Callable[..., Work]
 Find = Callable[[Lane | Rank], Awaitable[int]]
 Slowly = Callable[[], Awaitable[tuple[Work, int]]]
+
+
+class Moves(LaneGate):
+    """One that keeps which ranks it was told."""
+
+    def __init__(self, longest_pause_s: float) -> None:
+        super().__init__(longest_pause_s)
+        self.ranks: list[Rank] = []
+
+    def move(self, seat: Seat, rank: Rank) -> None:
+        self.ranks.append(rank)
+        super().move(seat, rank)
 
 
 @pytest.fixture
@@ -188,7 +200,8 @@ async def test_processes_have_priorities_in_the_order_of_their_ranks(
 ):
     bench.lanes = LaneGate(longest_pause_s=0)  # as those of several encoders run beside each other
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    for rank, nice in zip(Rank, (0, 2, 5, 10), strict=True):
+    ranks = (Rank.ONDEMAND, Rank.OPENING, Rank.AHEAD, Rank.LADDER)
+    for rank, nice in zip(ranks, (0, 2, 5, 10), strict=True):
         begin(rank, FOR_EVER)
         await until_nice(await pid_of(rank), own + nice)
 
@@ -204,6 +217,16 @@ async def test_pauses_change_no_byte(bench, begin: Begin, slow_ladder: Slowly, m
     task = make_task(video, segments=[25, 25, 50], lane=Lane.LADDER)
     undisturbed = await bench.encode(video, task)
     assert [s.data for s in await work] == [s.data for s in undisturbed]
+
+
+async def test_opening_is_less_urgent_from_its_first_segments_on(bench, make_task, media):
+    tone = ["-f", "lavfi", "-i", "sine=frequency=440:sample_rate=48000:duration=6"]
+    path = media.numbered("sound.mp4", "25", 150, "-c:a", "aac", before=tone)
+    task = make_task(path, segments=[25, 25, 50], audio_segments=[47, 47, 94])
+    bench.lanes = Moves(longest_pause_s=10.0)
+    made = [segment.rendition for segment in await bench.encode(path, task)]
+    both = max(made.index("180p"), made.index("audio"))
+    assert bench.lanes.ranks == [Rank.OPENING] * both + [Rank.OPENED] * (len(made) - both)
 
 
 PAUSE_FOR_EVER = """

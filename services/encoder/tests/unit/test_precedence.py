@@ -4,21 +4,18 @@ import random
 from collections import Counter
 from collections.abc import Iterator
 from itertools import repeat
-from uuid import UUID
 
 import pytest
 
-from reelay.common.commands import EncodeChunk, Lane, SegmentSpec, SourceSpec
 from reelay.encoder.domain.precedence import (
     LOWER_SHARE,
     OPENING_SHARE,
     Precedence,
     Rank,
-    rank_of,
     rests,
 )
 
-ONDEMAND, OPENING, AHEAD, LADDER = Rank
+ONDEMAND, OPENING, OPENED, AHEAD, LADDER = Rank
 STEP_S = 0.01
 CHUNKS_OF_2_S = [*repeat((2.0, 0.03), 1000)]
 """What a viewer asks for who always has something missing: lengths of work and of the gap after."""
@@ -119,6 +116,14 @@ def test_opening_rests_for_a_second_and_then_has_a_turn_as_long():
     assert precedence.resting() == {OPENING}
 
 
+def test_what_follows_an_openings_first_segments_rests_for_two_seconds():
+    precedence = working(ONDEMAND, OPENED)
+    assert precedence.change_s() == 2
+    precedence.advance(2.0)
+    assert precedence.resting() == set()
+    assert precedence.change_s() == pytest.approx(2.0)
+
+
 @pytest.mark.parametrize("phase_s", [0.0, 0.5, 1.0, 1.5, 1.95])
 @pytest.mark.parametrize(("work_s", "longest_s"), [(0.6, 4.0), (1.5, 8.0), (3.0, 15.0)])
 def test_opening_ends_soon_beside_endless_on_demand_work(work_s, longest_s, phase_s):
@@ -160,34 +165,6 @@ def test_seeks_one_after_another_are_not_disturbed_by_what_runs_ahead_of_the_fir
         precedence.advance(now_s)
         ran += AHEAD not in precedence.resting()
     assert ran * STEP_S < 1.1 * 10 * 0.05, "it ran in the gaps alone"
-
-
-@pytest.mark.parametrize(
-    ("lane", "number", "rank"),
-    [
-        (Lane.ONDEMAND, 1, ONDEMAND),
-        (Lane.ONDEMAND, 9, ONDEMAND),
-        (Lane.OPENING, 1, OPENING),
-        (Lane.OPENING, 9, AHEAD),
-        (Lane.LADDER, 1, LADDER),
-        (Lane.LADDER, 9, LADDER),
-    ],
-)
-@pytest.mark.parametrize("kind", ["segments", "audio_segments"])
-def test_rank_is_the_lane_but_for_what_runs_ahead_of_viewers(lane, number, rank, kind):
-    run = [SegmentSpec(number=n, first_frame=100 * n, frames=100) for n in (number, number + 1)]
-    source = SourceSpec(key="x", demuxer="mov", video_stream=0, audio_stream=1, preroll_s=0.5)
-    task = EncodeChunk(
-        task_id=UUID(int=1),
-        package_id="p",
-        lane=lane,
-        provider="software",
-        source=source,
-        fps_num=25,
-        fps_den=1,
-        **{kind: run},
-    )
-    assert rank_of(task) is rank
 
 
 def test_opening_that_comes_late_rests_from_then_on():

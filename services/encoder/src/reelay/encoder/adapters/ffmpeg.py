@@ -22,7 +22,7 @@ from reelay.encoder.domain.command import (
 )
 from reelay.encoder.domain.cutting import AudioCutter, Cutter, EncodedSegment, VideoCutter
 from reelay.encoder.domain.errors import FFmpegFailedError
-from reelay.encoder.domain.precedence import Rank, rank_of
+from reelay.encoder.domain.precedence import Rank, rank_after, rank_of
 from reelay.encoder.domain.remainder import has_both, remainder, runs
 
 READ_BYTES = 256 * 1024
@@ -30,7 +30,7 @@ QUEUED_SEGMENTS = 8
 HELD_TOLERANCE_S = 0.5
 """A last frame held shorter than this is how files end, and no damage."""
 LOG_DELAY_S = 0.05
-NICE = {Rank.ONDEMAND: 0, Rank.OPENING: 2, Rank.AHEAD: 5, Rank.LADDER: 10}
+NICE = {Rank.ONDEMAND: 0, Rank.OPENING: 2, Rank.OPENED: 2, Rank.AHEAD: 5, Rank.LADDER: 10}
 """Weights 1024, 655, 335 and 110 (sched(7)): what ranks are to each other across several encoders
 of one machine, and in a lower one's turn. Within one encoder they yield by pausing
 (docs/decisions/0005).
@@ -75,12 +75,15 @@ class FFmpegTranscoder:
 
     async def transcode(self, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
         """See handlers.Transcoder."""
+        begun = set[str]()
         with self.lanes.seat(rank_of(task)) as seat:
             await seat.turn()
             for part in runs(task):
                 async with aclosing(self._transcode(seat, part)) as segments:
                     async for segment in segments:
                         yield segment
+                        begun.add(segment.rendition)
+                        self.lanes.move(seat, rank_after(task, begun))
 
     async def _transcode(self, seat: Seat, task: EncodeChunk) -> AsyncGenerator[EncodedSegment]:
         if not task.audio_segments:  # a last segment may be too short for a frame of sound

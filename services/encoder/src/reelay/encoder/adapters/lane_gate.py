@@ -76,7 +76,15 @@ class LaneGate:
             yield seat
         finally:
             self._seats.remove(seat)
-            self._precedence.leave(rank, time.monotonic())
+            self._precedence.leave(seat.rank, time.monotonic())
+            self._settle()
+
+    def move(self, seat: Seat, rank: Rank) -> None:
+        """Count what is left of a seat's work as work of another rank."""
+        if rank is not seat.rank:
+            self._precedence.leave(seat.rank, time.monotonic())
+            seat.rank = rank
+            self._precedence.enter(rank, time.monotonic())
             self._settle()
 
     def _settle(self) -> None:

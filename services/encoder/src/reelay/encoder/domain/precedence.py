@@ -1,7 +1,7 @@
 """Which work rests while more urgent work is done, and when it gets a turn all the same."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -9,10 +9,15 @@ from reelay.common.commands import EncodeChunk, Lane
 
 
 class Rank(StrEnum):
-    """How urgent work is, the most urgent first: its lane, or that it runs ahead of a viewer."""
+    """How urgent work is, the most urgent first.
+
+    Its lane, or that it is the rest of an opening whose first segments are there, or that it runs
+    ahead of a viewer.
+    """
 
     ONDEMAND = Lane.ONDEMAND
     OPENING = Lane.OPENING
+    OPENED = "opened"
     AHEAD = "ahead"
     LADDER = Lane.LADDER
 
@@ -21,6 +26,9 @@ ORDER = tuple(Rank)
 LONGEST_OPENING_REST_S = 1.0
 """Longer than what a viewer waits for after a seek where the source is cheap to decode (0.7 s), so
 that this is left in peace; no longer, as somebody waits for an opening too."""
+LONGEST_OPENED_REST_S = 2.0
+"""Of what follows an opening's first segments: longer than half of the waits after a seek where the
+source is costly to decode (1.8 s). Who began to watch has a second of film by then."""
 OPENING_SHARE = 0.5
 LOWER_SHARE = 0.2
 """Of the ladder, and of what runs ahead: who has come for that may have left for another position,
@@ -51,10 +59,21 @@ def rank_of(task: EncodeChunk) -> Rank:
     return Rank(task.lane)
 
 
+def rank_after(task: EncodeChunk, begun: Collection[str]) -> Rank:
+    """Return how urgent what is left of a task is, once these renditions have a segment."""
+    renditions = [output.rendition for output in task.video]
+    if task.audio_rendition is not None and task.audio_segments:
+        renditions.append(task.audio_rendition)
+    rank = rank_of(task)
+    is_begun = all(rendition in begun for rendition in renditions)
+    return Rank.OPENED if rank is Rank.OPENING and is_begun else rank
+
+
 def rests(longest_s: float) -> dict[Rank, Rest]:
     """Return the rest of each rank that has one, none of them longer than `longest_s`."""
     return {
         Rank.OPENING: Rest(min(LONGEST_OPENING_REST_S, longest_s), OPENING_SHARE),
+        Rank.OPENED: Rest(min(LONGEST_OPENED_REST_S, longest_s), OPENING_SHARE),
         Rank.AHEAD: Rest(longest_s, LOWER_SHARE),
         Rank.LADDER: Rest(longest_s, LOWER_SHARE),
     }
