@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reelay.cli.watch_map import bit_range, runs
 from reelay.cli.watch_state import WatchState
-from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
+from reelay.common.commands import DemandWithdrawn, EncoderAlive, Lane, SegmentDemanded
 from reelay.common.events import (
     SegmentFailed,
     SegmentReady,
@@ -43,8 +43,12 @@ def gave_up(attempt: int = 1, task: int = 1) -> SegmentFailed:
                          reason="FFmpeg died.", log_tail="")  # fmt: skip
 
 
-def demand(path: str) -> SegmentDemanded:
-    return SegmentDemanded(package_id=ID, path=path)
+def demand(path: str, viewer: str = "", teller: str = "") -> SegmentDemanded:
+    return SegmentDemanded(package_id=ID, path=path, viewer=viewer, teller=teller)
+
+
+def withdrawn(path: str, viewer: str = "", teller: str = "") -> DemandWithdrawn:
+    return DemandWithdrawn(package_id=ID, path=path, viewer=viewer, teller=teller)
 
 
 def alive(encoder: str) -> EncoderAlive:
@@ -53,6 +57,10 @@ def alive(encoder: str) -> EncoderAlive:
 
 numbers = st.integers(0, 8)
 renditions = st.sampled_from(["360p", "720p", "audio", "360p 720p", "360p audio", "never"])
+paths = st.sampled_from(
+    ["video/720p/4.m4s", "video/360p/init.mp4", "audio/main/99.m4s", "master.m3u8"]
+)
+people = st.sampled_from(["", "one", "two"])
 messages: st.SearchStrategy[Message] = st.one_of(
     st.builds(planned, st.sampled_from([ID, "other"])),
     st.builds(
@@ -68,8 +76,8 @@ messages: st.SearchStrategy[Message] = st.one_of(
     ),
     st.builds(ready, st.integers(1, 3)),
     st.builds(gave_up, st.integers(1, 3), st.integers(1, 3)),
-    st.builds(demand, st.sampled_from(
-        ["video/720p/4.m4s", "video/360p/init.mp4", "audio/main/99.m4s", "master.m3u8"])),
+    st.builds(demand, paths, people, people),
+    st.builds(withdrawn, paths, people, people),
     st.builds(alive, st.sampled_from(["one", "two"])),
     st.builds(failed, st.sampled_from(["The disk is full.", "No picture."])),
     st.just(COMPLETED),
@@ -206,6 +214,26 @@ def test_segment_in_several_lanes_is_shown_in_the_most_urgent() -> None:
 def test_viewers_are_those_heard_in_the_last_three_seconds() -> None:
     known = hear((demand("video/720p/4.m4s"), 10), (demand("audio/main/2.m4s"), 7), now=10)
     assert [(v.rendition, v.number, v.position_s) for v in known.viewers] == [("720p", 4, 4.0)]
+
+
+def test_viewers_of_one_segment_are_counted_each_once() -> None:
+    known = hear(
+        *((demand("video/720p/4.m4s", viewer), 9.0) for viewer in ("one", "two", "two")),
+        (demand("video/720p/4.m4s", "one", "elsewhere"), 9.0),
+        (demand("video/720p/init.mp4", "three"), 9.0),
+        (stored(("720p", 1, 3)), 1),
+        now=10,
+    )
+    assert [(v.rendition, v.number, v.count) for v in known.viewers] == [("720p", 4, 3)]
+
+
+def test_viewer_who_left_waits_no_more_where_it_left() -> None:
+    path = "video/720p/4.m4s"
+    heard = [(demand(path, "one", "here"), 9.0), (demand(path, "one", "there"), 9.0)]
+    assert hear(*heard, (withdrawn(path, "one", "here"), 9.5), now=10).viewers
+    gone = [*heard, (withdrawn(path, "one", "here"), 9.5), (withdrawn(path, "one", "there"), 9.5)]
+    assert not hear(*gone, now=10).viewers
+    assert hear(*gone, (demand(path, "one", "here"), 9.8), now=10).viewers
 
 
 def test_viewer_of_an_init_segment_waits_for_the_first_missing_segment() -> None:

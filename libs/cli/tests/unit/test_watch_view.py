@@ -156,6 +156,11 @@ def test_markers_are_labelled_where_there_is_room() -> None:
     assert line() == ""
 
 
+def test_markers_tell_how_many_wait() -> None:
+    viewers = [Viewer("720p", 1, 3.0, 4), Viewer("720p", 2, 3.5, 2), Viewer("audio", 1, 3.0)]
+    assert markers(viewers, 20.0, 20) == "   ▲720p(6)+audio"
+
+
 def test_ticks_never_touch() -> None:
     assert ticks(14.0, 32) == "0:00       0:05       0:10"
     assert "  1:00:00  " in ticks(36_000.0, 200) or " 1:00:00 " in ticks(36_000.0, 200)

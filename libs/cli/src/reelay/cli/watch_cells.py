@@ -1,5 +1,6 @@
 """Draws time along a width: shares of a cell, markers, ticks. Plain numbers and strings."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from reelay.cli import quantities
@@ -31,16 +32,15 @@ def cell_of(position_s: float, duration_s: float, cells: int) -> int:
 
 def markers(viewers: Iterable[Viewer], duration_s: float, cells: int) -> str:
     """Return a line of at most `cells` characters: where viewers wait, and for what."""
-    waiting: dict[int, list[str]] = {}
+    waiting: dict[int, Counter[str]] = {}
     for viewer in viewers:
-        names = waiting.setdefault(cell_of(viewer.position_s, duration_s, cells), [])
-        if viewer.rendition not in names:
-            names.append(viewer.rendition)
+        cell = cell_of(viewer.position_s, duration_s, cells)
+        waiting.setdefault(cell, Counter())[viewer.rendition] += viewer.count
     line = [" "] * cells
     for cell in waiting:
         line[cell] = MARKER
-    for cell, names in waiting.items():
-        _place(line, cell, "+".join(names))
+    for cell, counts in waiting.items():
+        _place(line, cell, "+".join(_label(name, count) for name, count in counts.items()))
     return "".join(line).rstrip()
 
 
@@ -65,6 +65,10 @@ def flow(pieces: Sequence[str], width: int, separator: str = " · ") -> list[str
         else:
             lines.append(piece)
     return lines
+
+
+def _label(rendition: str, count: int) -> str:
+    return rendition if count == 1 else f"{rendition}({count})"
 
 
 def _place(line: list[str], cell: int, label: str) -> None:

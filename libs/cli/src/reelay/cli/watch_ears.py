@@ -7,7 +7,13 @@ from uuid import UUID
 
 from pydantic import ValidationError
 
-from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDemanded
+from reelay.common.commands import (
+    DemandWithdrawn,
+    EncodeChunk,
+    EncoderAlive,
+    Lane,
+    SegmentDemanded,
+)
 from reelay.common.events import (
     ManifestUpdated,
     PackagePlanned,
@@ -24,7 +30,7 @@ MODELS: dict[str, type[Message]] = {
     model.subject: model
     for model in (
         PackagePlanned, ManifestUpdated, TranscodeCompleted, TranscodeFailed, PackageRemoved,
-        SegmentFailed, SegmentDemanded, EncoderAlive,
+        SegmentFailed, SegmentDemanded, DemandWithdrawn, EncoderAlive,
     )
 } | {SegmentReady.subject.replace("*", lane): SegmentReady for lane in Lane}  # fmt: skip
 

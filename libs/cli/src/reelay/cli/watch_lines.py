@@ -45,7 +45,7 @@ def _package(known: PackageMap) -> Line:
             }
             for row in known.rows
         },
-        "viewers": [_position(viewer) for viewer in known.viewers],
+        "viewers": [{**_position(each), "count": each.count} for each in known.viewers],
     }
 
 

@@ -97,11 +97,13 @@ class News:
 
 @dataclass(frozen=True)
 class Viewer:
-    """Somebody who waits for a segment now."""
+    """Who waits for a segment now."""
 
     rendition: str
     number: int
     position_s: float
+    count: int = field(default=1, compare=False)
+    """How many they are."""
 
 
 @dataclass(frozen=True)

@@ -15,13 +15,13 @@ from reelay.cli.errors import CommandError
 from reelay.cli.watch_ears import WORK_SUBJECTS, Ears, pass_on
 from reelay.cli.watch_past import FACTS, TIMEOUT_S, find_beginning
 from reelay.cli.watch_queue import keep_looking, look_at_work
-from reelay.common.commands import EncoderAlive, SegmentDemanded
+from reelay.common.commands import DemandWithdrawn, EncoderAlive, SegmentDemanded
 from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.streams import EVENTS
 from reelay.common.tasks import end
 
 LOOK_AT_WORK_EVERY_S = 30.0
-PLAIN = (WORK_SUBJECTS, SegmentDemanded.subject, EncoderAlive.subject,
+PLAIN = (WORK_SUBJECTS, SegmentDemanded.subject, DemandWithdrawn.subject, EncoderAlive.subject,
          SegmentReady.subject, SegmentFailed.subject)  # fmt: skip
 """Heard as they pass: work is never taken from its stream, and nothing is answered."""
 

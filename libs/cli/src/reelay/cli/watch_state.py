@@ -5,6 +5,7 @@ in the same map, and a lost connection is mended by hearing everything again. Wh
 anew, what happened before counts no more, whenever it is heard.
 """
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +15,14 @@ from reelay.cli.watch_decisions import decided_at_s, is_outdated, latest
 from reelay.cli.watch_map import News, Package, PackageMap, Row, Viewer, bit_range, lowest
 from reelay.cli.watch_news import sentence
 from reelay.cli.watch_tasks import LONG_AGO, QUIET_S, Tasks
-from reelay.common.commands import EncodeChunk, EncoderAlive, Lane, SegmentDemanded
+from reelay.cli.watch_waiting import Waiting
+from reelay.common.commands import (
+    DemandWithdrawn,
+    EncodeChunk,
+    EncoderAlive,
+    Lane,
+    SegmentDemanded,
+)
 from reelay.common.events import (
     ManifestUpdated,
     PackagePlanned,
@@ -27,7 +35,6 @@ from reelay.common.events import (
 from reelay.common.message import Message
 
 ENCODER_QUIET_S = 5.0
-VIEWER_QUIET_S = 3.0
 NEWS_KEPT = 8
 REMOVED = "This package was removed: no video needs it any more."
 
@@ -56,7 +63,7 @@ class WatchState:
         """The same, all together."""
         self._reopened_at = LONG_AGO
         self._tasks = Tasks()
-        self._demands: dict[str, float] = {}
+        self._waiting = Waiting()
         self._encoders: dict[str, float] = {}
         self._planned: dict[float, UUID] = {}
         self._decided_at: datetime | None = None
@@ -78,7 +85,9 @@ class WatchState:
             case SegmentFailed():
                 self._tasks.give_up(message.task_id, message.attempt, at)
             case SegmentDemanded():
-                self._demands[message.path] = max(self._demands.get(message.path, at), at)
+                self._waiting.demand(message, at)
+            case DemandWithdrawn():
+                self._waiting.withdraw(message, at)
             case EncoderAlive():
                 heard = self._encoders.get(message.encoder_id, at)
                 self._encoders[message.encoder_id] = max(heard, at)
@@ -244,16 +253,19 @@ class WatchState:
         return {name: dict(mine) for name, mine in lanes.items()}
 
     def _viewers(self, now: float, stored: Mapping[str, int]) -> tuple[Viewer, ...]:
-        found = set()
-        for path, at in self._demands.items():
-            place = self.package.locate(path) if now - at < VIEWER_QUIET_S else None
+        found = Counter[tuple[str, int]]()
+        for path, count in self._waiting.count(now).items():
+            place = self.package.locate(path)
             if place is not None:
                 rendition, number = place
                 # For an init segment a viewer waits until any segment of the rendition is stored.
                 missing = rendition.whole & ~stored[rendition.name]
-                number = number or lowest(missing) or 1
-                found.add(Viewer(rendition.name, number, rendition.start_s(number)))
-        return tuple(sorted(found, key=lambda viewer: (viewer.position_s, viewer.rendition)))
+                found[rendition.name, number or lowest(missing) or 1] += count
+        viewers = (
+            Viewer(name, number, self.package.rendition(name).start_s(number), count)
+            for (name, number), count in found.items()
+        )
+        return tuple(sorted(viewers, key=lambda viewer: (viewer.position_s, viewer.rendition)))
 
 
 def _newest(news: Mapping[str, float]) -> list[tuple[str, float]]:
