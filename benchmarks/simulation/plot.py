@@ -24,7 +24,7 @@ def draw(results: Mapping[str, Any], path: Path) -> None:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": "reelay", "font.size": 9}):
         figure, axes = pyplot.subplots(2, 2, figsize=(10, 7.5), layout="constrained")
         _by_encoders(axes[0][0], results, "first_frame", f"Time to first frame, load {LOAD}")
-        _by_encoders(axes[0][1], results, "queue", f"Wait in the queue, load {LOAD}")
+        _by_encoders(axes[0][1], results, "first_work", f"Wait of the ladder or file, load {LOAD}")
         _by_load(axes[1][0], results)
         _by_hour(axes[1][1], results)
         handles, labels = axes[0][0].get_legend_handles_labels()
