@@ -1,7 +1,7 @@
 """Keeps runs that take long, so that a distribution can be gathered in several goes.
 
 `benchmarks/runs/NAME.jsonl` has a line for each run: what it measured, when, on what machine, and
-the last commit that changed what was measured. A run and its comparison partner are one line.
+the last commit that changed what was measured, or how. A run and its comparison partner are one line.
 """
 
 import json
@@ -15,8 +15,13 @@ from benchmarks.machine import describe
 
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "benchmarks" / "runs"
-MEASURED = (":(glob)libs/*/src/**", ":(glob)services/*/src/**", "requirements.lock")
-"""What a system consists of; other changes leave its figures as they are."""
+MEASURED = (
+    ":(glob)libs/*/src/**",
+    ":(glob)services/*/src/**",
+    "requirements.lock",
+    ":(glob)benchmarks/*.py",
+)
+"""What a system consists of, and what measures it; other changes leave its figures as they are."""
 
 
 class Runs:

@@ -11,9 +11,9 @@ LIMIT_S = 0.3
 
 
 def measure(runs: int = 10) -> list[Figure]:
-    """Measure `runs` repeated uploads of one clip."""
+    """Measure `runs` repeated uploads of a film of two minutes."""
     waits = []
-    source = everyday_film(10)
+    source = everyday_film(120)
     with running() as system, system.client() as client:
         first = upload(client, source, "first")
         package_id = wait_for_state(client, first.video_id, "ready")["package_id"]
