@@ -199,10 +199,9 @@ class Instant:
             self.outstanding -= 1
         if begins:
             self._playable(package)
-        if ends:
-            package.urgent.pop(chunk, None)
-            if chunk.lane == Lane.OPENING and chunk.first == 1:
-                self._opening -= 1
+        package.note_progress(chunk, self.env.now, ends=ends)
+        if ends and chunk.lane == Lane.OPENING and chunk.first == 1:
+            self._opening -= 1
         self.viewing.arrived(package, part, chunk if ends else None)
         if package.ready_s is None and package.all_stored:
             package.ready_s = self.env.now

@@ -5,13 +5,12 @@ from fractions import Fraction
 from functools import cache, cached_property
 
 from benchmarks.simulation.workload import Video
-from reelay.common.commands import Lane
 from reelay.packager.domain.chunks import Chunk, chunk_cost, merge, whole
+from reelay.packager.domain.coming import comes_soon
 from reelay.packager.domain.demand import FOCUS_S
 from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Plan, make_plan
 from reelay.packager.domain.source import AudioFacts, SourceFacts, VideoFacts
-from reelay.packager.handlers.work import OPENING_SOON_S
 
 RATE = Fraction(25)
 
@@ -86,6 +85,8 @@ class Package:
     """Stored or under way."""
     urgent: dict[Chunk, float] = field(default_factory=dict)
     """Under way in a lane above the ladder, and when each was sent."""
+    progressed: dict[Chunk, float] = field(default_factory=dict)
+    """When a segment of each of these was last stored."""
     virtual_time: float = 0.0
     """What was dispatched of the ladder, in fair queueing."""
     focus: tuple[int, float] = (0, 0.0)
@@ -128,11 +129,26 @@ class Package:
 
     def is_coming(self, number: int, now_s: float) -> bool:
         """Whether a segment of the lowest rung is being made in a lane above the ladder."""
+        stored = self.stored.get(self.shape.lowest, 0)
         return any(
-            chunk.first <= number <= chunk.last
-            and (chunk.lane == Lane.ONDEMAND or now_s - sent_s < OPENING_SOON_S)
+            comes_soon(
+                chunk,
+                number,
+                stored,
+                age_s=now_s - sent_s,
+                quiet_s=now_s - self.progressed[chunk] if chunk in self.progressed else None,
+            )
             for chunk, sent_s in self.urgent.items()
+            if chunk.first <= number <= chunk.last
         )
+
+    def note_progress(self, chunk: Chunk, now_s: float, *, ends: bool) -> None:
+        """Note that a segment of a chunk is stored; its last one ends it."""
+        if ends:
+            self.urgent.pop(chunk, None)
+            self.progressed.pop(chunk, None)
+        elif chunk in self.urgent:
+            self.progressed[chunk] = now_s
 
     def stored_or_urgent(self) -> dict[str, int]:
         """Return the segments that are stored or under way above the ladder."""

@@ -10,6 +10,9 @@ from benchmarks.simulation.instant import Instant
 from benchmarks.simulation.package import Package, shape
 from benchmarks.simulation.service_times import OPENING_S
 from benchmarks.simulation.workload import Video, Viewer, a_day
+from reelay.common.commands import Lane
+from reelay.packager.domain.chunks import Chunk
+from reelay.packager.domain.coming import RESTING_SOON_S
 from reelay.packager.domain.window import ladder_window, opening_window
 from reelay.packager.handlers.upkeep import TICK_S, TICKS_A_LOOK
 from tests.simulation.days import CALL_S, LADDER_CHUNK_S, SOURCE, TIMES, day, package_of, video
@@ -174,3 +177,16 @@ def test_shapes_follow_the_packagers_timeline() -> None:
     assert [r.name for r in short.plan.renditions] == ["360p", "480p", "audio"]
     assert len(long.plan.renditions[0].spans) == 100
     assert long.edges_s[-1] == 4 * 98
+
+
+def test_segment_ahead_of_a_viewer_is_coming_while_those_before_it_are_stored() -> None:
+    package = Package(video(0), shape(1080, 60), 0.0)
+    ahead = Chunk(Lane.OPENING, "software", (package.shape.lowest, "audio"), 21, 24)
+    package.urgent[ahead] = 0.0
+    assert package.is_coming(21, RESTING_SOON_S - 1)
+    assert not package.is_coming(21, RESTING_SOON_S + 1)
+    package.store(replace(ahead, last=21))
+    package.note_progress(ahead, RESTING_SOON_S, ends=False)
+    assert package.is_coming(22, RESTING_SOON_S + 1)
+    package.note_progress(ahead, RESTING_SOON_S, ends=True)
+    assert not package.is_coming(22, RESTING_SOON_S + 1)

@@ -176,6 +176,12 @@ async def lock_tasks(session: AsyncSession, task_ids: Iterable[UUID]) -> list[Ta
     return list((await session.exec(statement.with_for_update(skip_locked=True))).all())
 
 
+async def note_progress(session: AsyncSession, task_ids: Iterable[UUID]) -> None:
+    """Note that segments which these tasks made are stored just now."""
+    mine = sa.update(TaskRow).where(col(TaskRow.task_id).in_(list(task_ids)))
+    await session.execute(mine.values(progressed_at=sa.func.clock_timestamp()))
+
+
 async def drop_tasks(session: AsyncSession, task_ids: Iterable[UUID]) -> None:
     """Forget tasks that are over, but for those that somebody else just forgets."""
     mine = [task.task_id for task in await lock_tasks(session, task_ids)]

@@ -120,3 +120,8 @@ class TaskRow(PackagerTable, table=True):
     last: int
     attempt: int = 1
     dispatched_at: datetime = Field(sa_type=sa.DateTime(timezone=True))
+    progressed_at: datetime | None = Field(
+        default=None,
+        sa_type=sa.DateTime(timezone=True),
+        description="when a segment that this attempt made was last stored; opening lane only",
+    )

@@ -6,6 +6,7 @@ from itertools import groupby
 
 import structlog
 
+from reelay.common.commands import Lane
 from reelay.common.events import (
     ManifestUpdated,
     RenditionProgress,
@@ -121,6 +122,9 @@ class Bookkeeping:
         tasks = await repository.tasks(tx.session, [row.package_id])
         over = [t.task_id for t in tasks if is_made(plan, bits, repository.chunk_of(t))]
         await repository.drop_tasks(tx.session, over)
+        # Of other lanes nobody asks for it.
+        if goes_on := {s.ready.task_id for s in stored if s.ready.lane == Lane.OPENING} - {*over}:
+            await repository.note_progress(tx.session, goes_on)
         await tx.announce(_progress(row, plan, bits, stored))
         return bool(over) or row.playable != was_playable
 

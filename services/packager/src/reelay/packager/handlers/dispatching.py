@@ -104,6 +104,7 @@ class Dispatcher:
     async def again(self, tx: Transaction, package: Pending, task: TaskRow) -> None:
         """Announce a task anew whose work message is gone."""
         task.attempt += 1
+        task.progressed_at = None
         task.dispatched_at = await repository.now(tx.session)
         tx.session.add(task)
         await publish_task(tx, package, task)

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 from reelay.packager.adapters import pending
 from reelay.packager.domain.chunks import Chunk, opening_chunk
+from reelay.packager.domain.coming import OPENING_SOON_S
 from reelay.packager.domain.demand import Wanted
 from reelay.packager.domain.opening_turns import OpeningQueue
 from reelay.packager.domain.window import opening_window
 from reelay.packager.handlers.census import EncoderCensus
-from reelay.packager.handlers.work import OPENING_SOON_S, URGENT, Work
+from reelay.packager.handlers.work import URGENT, Work
 
 FORGOTTEN_S = 600.0
 """Who had something opened longer ago is an equal of those who never had."""

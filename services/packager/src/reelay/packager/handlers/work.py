@@ -13,13 +13,12 @@ from reelay.packager.adapters import pending, repository
 from reelay.packager.adapters.pending import Pending
 from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.domain.chunks import Chunk, merge
+from reelay.packager.domain.coming import comes_soon
 from reelay.packager.domain.plan import Plan
 from reelay.packager.domain.tasks import encode_task
 
 URGENT = (Lane.ONDEMAND, Lane.OPENING)
 """What is under way on these lanes comes soon; the ladder may take minutes."""
-OPENING_SOON_S = 3.0
-"""A segment that a younger opening chunk contains is not demanded again: it is being made."""
 
 log = structlog.get_logger()
 
@@ -92,14 +91,22 @@ class Work:
         return self._counts[Lane.OPENING, False]
 
     def comes_soon(self, package_id: str, name: str, number: int) -> bool:
-        """Tell whether a segment is being made on a lane that does not wait for lower ones."""
-        for task in self.tasks(package_id):
-            if name not in task.renditions or not task.first <= number <= task.last:
-                continue
-            age_s = (self._now - task.dispatched_at).total_seconds()
-            if task.lane == Lane.ONDEMAND or (task.lane == Lane.OPENING and age_s < OPENING_SOON_S):
-                return True
-        return False
+        """Tell whether a segment is being made, or will be in a moment."""
+        stored = self.stored(package_id).get(name, 0)
+        return any(
+            comes_soon(
+                repository.chunk_of(task),
+                number,
+                stored,
+                age_s=self._since_s(task.dispatched_at),
+                quiet_s=self._since_s(task.progressed_at) if task.progressed_at else None,
+            )
+            for task in self.tasks(package_id)
+            if name in task.renditions and task.first <= number <= task.last
+        )
+
+    def _since_s(self, then: datetime) -> float:
+        return (self._now - then).total_seconds()
 
     async def announce(self, package_id: str, chunk: Chunk) -> None:
         """Make a chunk work when the transaction is committed."""
