@@ -88,8 +88,7 @@ async def unopened(session: AsyncSession, most: int) -> list[Unopened]:
             col(PackageRow.created_at),
             place.label("place"),
         )
-        .where(col(PackageRow.state) == PLANNED, col(PackageRow.playable).is_(False))
-        .where(~_opens())
+        .where(_is_unopened())
         .subquery()
     )
     rows = await session.execute(
@@ -102,14 +101,19 @@ async def unopened(session: AsyncSession, most: int) -> list[Unopened]:
 
 async def is_opening_due(session: AsyncSession, besides: str) -> bool:
     """Tell whether any other package waits to be opened."""
-    others = (
+    others = col(PackageRow.package_id) != besides
+    statement = sa.select(col(PackageRow.package_id)).where(others, _is_unopened()).limit(1)
+    return (await session.execute(statement)).first() is not None
+
+
+def _is_unopened() -> sa.ColumnElement[bool]:
+    """Tell whether a package waits to be opened; one that is repaired was opened long ago."""
+    return sa.and_(
         col(PackageRow.state) == PLANNED,
         col(PackageRow.playable).is_(False),
-        col(PackageRow.package_id) != besides,
+        col(PackageRow.root_digest).is_(None),
         ~_opens(),
     )
-    statement = sa.select(col(PackageRow.package_id)).where(*others).limit(1)
-    return (await session.execute(statement)).first() is not None
 
 
 def _opens() -> sa.ColumnElement[bool]:

@@ -162,6 +162,14 @@ async def made_together(session: AsyncSession, package_id: str) -> dict[str, tup
     return {o.path: (o.made_first, o.made_last) for o in made if o.made_first and o.made_last}
 
 
+async def made_with(session: AsyncSession, package_id: str, path: str) -> tuple[int, int] | None:
+    """Return the first and last segment that one run of an encoder made with one; None: unknown."""
+    made = await session.get(ObjectRow, (package_id, path))
+    if made is None or not (made.made_first and made.made_last):
+        return None
+    return made.made_first, made.made_last
+
+
 async def tasks(session: AsyncSession, package_ids: Iterable[str] | None = None) -> list[TaskRow]:
     """Return the tasks under way, of some packages or of all."""
     statement = select(TaskRow).order_by(col(TaskRow.dispatched_at))

@@ -14,11 +14,11 @@ from reelay.packager.adapters import mending, pending, repository, virtual_times
 from reelay.packager.adapters.pending import Pending
 from reelay.packager.adapters.tables import PackageRow, TaskRow
 from reelay.packager.domain.chunks import Chunk, ahead_chunk, chunk_cost, ondemand_chunk
-from reelay.packager.domain.demand import DemandBoard, Turns, Wanted
+from reelay.packager.domain.demand import DemandBoard, Turn, Turns, Wanted
 from reelay.packager.domain.fairness import joining_time
 from reelay.packager.domain.ladder_chunks import ladder_chunk
 from reelay.packager.domain.plan import Rendition
-from reelay.packager.domain.repair_chunks import repair_chunk
+from reelay.packager.domain.repair_chunks import demanded_repair_chunk, repair_chunk
 from reelay.packager.domain.window import ahead_window, ladder_window, ondemand_window
 from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.opening import Openings
@@ -112,6 +112,24 @@ class Dispatcher:
     async def _answer_demand(self, work: Work) -> None:
         """Announce what viewers wait for, then what runs ahead of them."""
         now_s = time.monotonic()
+        turns = await self._turns(work, now_s)
+        window = ondemand_window(self._census.count())
+        for turn in turns:
+            if work.count(Lane.ONDEMAND) >= window:
+                break
+            if work.packages[turn.package_id].is_repaired:
+                await self._serve_repaired(work, turn, now_s)
+            else:
+                await self._serve(work, turn, now_s)
+        for package_id in dict.fromkeys(turn.package_id for turn in turns):
+            if all(task.lane != Lane.ONDEMAND for task in work.tasks(package_id)):
+                continue
+            if work.aheads() >= ahead_window(self._census.count()):
+                break
+            await self._run_ahead(work, package_id, now_s)
+
+    async def _turns(self, work: Work, now_s: float) -> list[Turn]:
+        """Return what is to be made for viewers; what comes soon counts as their turn already."""
         turns = Turns()
         waiting = self._board.waiting(now_s)
         await work.load({wanted.package_id for wanted in waiting})
@@ -123,27 +141,41 @@ class Dispatcher:
                 self._board.serve(wanted, now_s)
             else:
                 turns.add(wanted, number, rendition.name, is_picture=bool(rendition.rung))
-        window = ondemand_window(self._census.count())
-        for turn in turns.all:
-            if work.count(Lane.ONDEMAND) >= window:
-                break
-            plan, soon = work.plan(turn.package_id), work.taken(turn.package_id, URGENT)
-            chunk = ondemand_chunk(plan, soon, turn.number, set(turn.wanted))
-            await work.announce(turn.package_id, chunk)
-            for wanted in turn.wanted.values():
-                self._board.serve(wanted, now_s)
-        for package_id in dict.fromkeys(turn.package_id for turn in turns.all):
-            if all(task.lane != Lane.ONDEMAND for task in work.tasks(package_id)):
-                continue
-            if work.aheads() >= ahead_window(self._census.count()):
-                break
-            await self._run_ahead(work, package_id, now_s)
+        return turns.all
+
+    async def _serve(self, work: Work, turn: Turn, now_s: float) -> None:
+        """Announce what is made at a turn."""
+        plan, soon = work.plan(turn.package_id), work.taken(turn.package_id, URGENT)
+        chunk = ondemand_chunk(plan, soon, turn.number, set(turn.wanted))
+        await work.announce(turn.package_id, chunk)
+        for wanted in turn.wanted.values():
+            self._board.serve(wanted, now_s)
+
+    async def _serve_repaired(self, work: Work, turn: Turn, now_s: float) -> None:
+        """Announce the chunks that once made what a turn is about, unless the repair alone does.
+
+        Another cut would give other bytes, for which the whole package would be replaced.
+        """
+        package_id = turn.package_id
+        for name, wanted in turn.wanted.items():
+            if not work.comes_soon(package_id, name, turn.number):  # by the turn of another segment
+                rendition = work.plan(package_id).rendition(name)
+                path = rendition.segment_path(turn.number)
+                made = await repository.made_with(work.tx.session, package_id, path)
+                chunk = demanded_repair_chunk(rendition, turn.number, made)
+                if chunk is None:
+                    continue
+                await work.announce(package_id, chunk)
+            self._board.serve(wanted, now_s)
 
     async def _run_ahead(self, work: Work, package_id: str, now_s: float) -> None:
-        """Make the lowest rung ahead of a viewer who is being served, one chunk at a time."""
+        """Make the lowest rung ahead of a viewer who is being served, one chunk at a time.
+
+        Nothing runs ahead in a package that is repaired: that would be another cut.
+        """
         focus = self._board.focus(package_id, now_s)
         opening = any(task.lane == Lane.OPENING for task in work.tasks(package_id))
-        if focus is None or opening:
+        if focus is None or opening or work.packages[package_id].is_repaired:
             return
         soon = work.taken(package_id, URGENT)
         chunk = ahead_chunk(work.plan(package_id), soon, focus)
@@ -153,7 +185,8 @@ class Dispatcher:
     def _resolve(self, work: Work, wanted: Wanted) -> tuple[Rendition | None, int]:
         """Return the rendition and segment of a demand; no rendition when there is nothing to do.
 
-        An init segment is there as soon as any segment is: its demand is one for the first missing.
+        An init segment is there as soon as any segment is, in a repaired package with the first:
+        its demand is one for that.
         """
         if wanted.package_id not in work.packages:
             return None, 0
@@ -162,9 +195,10 @@ class Dispatcher:
         if rendition is None or wanted.number > len(rendition.spans):
             return None, 0
         stored = work.stored(wanted.package_id).get(rendition.name, 0)
-        if wanted.number == 0:
-            return (None, 0) if stored else (rendition, 1)
-        return (None, 0) if stored >> (wanted.number - 1) & 1 else (rendition, wanted.number)
+        number = wanted.number or 1
+        is_any_enough = not (wanted.number or work.packages[wanted.package_id].is_repaired)
+        is_there = stored if is_any_enough else stored >> (number - 1) & 1
+        return (None, 0) if is_there else (rendition, number)
 
     async def _fill_window(self, work: Work) -> None:
         """Announce ladder chunks, turn by turn, until the window is full."""

@@ -83,5 +83,10 @@ class Openings:
 
 
 def _chunk(work: Work, package_id: str) -> Chunk | None:
-    """Return a package's opening chunk; what only the ladder makes of it would come late."""
+    """Return a package's opening chunk; what only the ladder makes of it would come late.
+
+    None for one that is repaired, whose beginning is cut as it was.
+    """
+    if work.packages[package_id].is_repaired:
+        return None
     return opening_chunk(work.plan(package_id), work.taken(package_id, URGENT))
