@@ -1,7 +1,8 @@
 """Keeps runs that take long, so that a distribution can be gathered in several goes.
 
 `benchmarks/runs/NAME.jsonl` has a line for each run: what it measured, when, on what machine, and
-the last commit that changed what was measured, or how. A run and its comparison partner are one line.
+the last commit that changed what was measured, or how. A run and its comparison partner are one
+line.
 """
 
 import json
