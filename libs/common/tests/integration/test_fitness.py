@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from reelay.common import delivery, fitness
+from reelay.common import delivery, fitness, outages
 from reelay.common.errors import TransientError
 from reelay.common.events import AssetUploaded
 from reelay.common.messaging import Messaging
@@ -42,7 +42,7 @@ class Replica:
 
 @pytest.fixture(autouse=True)
 def soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery, "HAND_ON_AFTER_S", 0.1)
+    monkeypatch.setattr(outages, "HAND_ON_AFTER_S", 0.1)
     monkeypatch.setattr(fitness, "LONGEST_LOOK_S", 0.5)
 
 

@@ -20,7 +20,7 @@ from reelay.common.commands import DeadLetter
 from reelay.common.errors import OutageError, PermanentError, TransientError
 from reelay.common.fitness import Check, UnfitError, assert_fit, until_fit
 from reelay.common.known_messages import ATTEMPTS, KnownMessages
-from reelay.common.storage.port import StoreUnavailableError
+from reelay.common.outages import outlast
 from reelay.common.streams import Consumer
 from reelay.common.tasks import end
 
@@ -29,15 +29,9 @@ if TYPE_CHECKING:
     from faststream.message import StreamMessage
 
 MAX_RETRY_DELAY_S = 30.0
-MAX_OUTAGE_DELAY_S = 5.0
-HAND_ON_AFTER_S = 5.0
-"""How long a server may be away before one asks whether it is away for this process alone."""
 OTHERS_FIRST_S = 1.0
 """So much later than a failed message comes again, who failed asks for one if others do: another
 should try."""
-
-OUTAGES = (OutageError, StoreUnavailableError)
-"""Servers that are down or have too much to do are waited for, whatever the number of attempts."""
 
 INVALID = (PermanentError, ValidationError, DependsValidationError)
 """No repetition helps."""
@@ -60,8 +54,13 @@ class Route:
     consumer: Consumer
     give_up: GiveUp | None = None
     check: Check | None = None
-    """Whether this process can work; while it cannot, others get the messages of the consumer,
-    which is `sole`."""
+    """Whether this process can work. While it cannot, others get the messages of a `sole` consumer;
+    those of another wait here."""
+
+    @property
+    def hand_on_check(self) -> Check | None:
+        """The check of a consumer whose messages others get."""
+        return self.check if self.consumer.sole else None
 
 
 class ExhaustedError(TransientError):
@@ -177,10 +176,10 @@ class _Delivery(BaseMiddleware[Any, Any]):
 
     async def _rest(self, raw: Msg, route: Route, outcome: str) -> None:
         """Ask for no message while this process cannot work, or another should try first."""
-        if route.check is None:
+        if (check := route.hand_on_check) is None:
             return
         if outcome == HANDED_ON:
-            await until_fit(route.check)
+            await until_fit(check)
         elif outcome == RETRIED and await self._middleware.others_ask(route.consumer):
             await asyncio.sleep(self._retry_delay_s(raw, route) + OTHERS_FIRST_S)
 
@@ -219,32 +218,12 @@ class _Delivery(BaseMiddleware[Any, Any]):
     ) -> None:
         """Let the handler digest a message; raise UnfitError where not the message is to blame."""
         try:
-            await self._outlast_outages(call_next, msg, route)
+            await outlast(lambda: call_next(msg), route.check, hands_on=route.consumer.sole)
         except (*INVALID, UnfitError):
             raise
         except Exception:  # whatever failed, it may be this process
-            await assert_fit(route.check)
+            await assert_fit(route.hand_on_check)
             raise
-
-    async def _outlast_outages(
-        self,
-        call_next: Callable[["StreamMessage[Any]"], Awaitable[Any]],
-        msg: "StreamMessage[Any]",
-        route: Route,
-    ) -> None:
-        delay, away_since = 0.25, None
-        while True:
-            try:
-                await call_next(msg)
-            except OUTAGES as error:
-                away_since = away_since or time.monotonic()
-                if time.monotonic() - away_since > HAND_ON_AFTER_S:
-                    await assert_fit(route.check)
-                log.warning("waiting for a server", delay_s=delay, error=repr(error)[:300])
-                await asyncio.sleep(delay)
-                delay = min(MAX_OUTAGE_DELAY_S, delay * 2)
-            else:
-                return
 
     async def _bury(self, raw: Msg, route: Route, error: Exception) -> str:
         log.error("dead letter", error=repr(error), subject=raw.subject)

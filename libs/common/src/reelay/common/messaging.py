@@ -101,7 +101,8 @@ class Messaging:
 
         `give_up(message_body, error)` is called before a message becomes a dead letter. A failure,
         or a server that stays away, while `check` raises is this process' own: a `sole` consumer's
-        message goes to another replica, uncounted, and no more are taken before it returns. While
+        message goes to another replica, uncounted, and no more are taken before it returns. A store
+        that stays away while `check` finds nothing wrong is a failure of the message. While
         nothing is in hand but one message of which `can_wait(message_body)` is true, one more is
         taken; such a consumer has no batch.
         """

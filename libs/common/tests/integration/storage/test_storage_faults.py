@@ -8,7 +8,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from reelay.common.storage import ObjectStore, StoreUnavailableError, open_store, read_all
+from reelay.common.storage import (
+    ObjectStore,
+    StoreRefusesError,
+    StoreUnavailableError,
+    open_store,
+    read_all,
+)
 from reelay.common.storage.breaker import THRESHOLD
 from reelay.common.storage.s3 import S3ObjectStore
 from reelay.common.testing.s3 import ACCESS_KEY, SECRET_KEY, fresh_bucket_url
@@ -276,9 +282,9 @@ async def test_wrong_clock_is_an_outage_for_whose_it_is_until_it_is_right(
     async with server(punctual.serve) as port:
         store = closing(store_at(port))
         for _ in range(THRESHOLD):
-            with pytest.raises(StoreUnavailableError, match=code):
+            with pytest.raises(StoreRefusesError, match=code):
                 await call(store)
-            with pytest.raises(StoreUnavailableError, match="403"):
+            with pytest.raises(StoreRefusesError, match="403"):
                 await store.head("k")
         punctual.refuses = False
         assert (await store.head("k")).size_bytes == 1, "a server that works is not left alone"

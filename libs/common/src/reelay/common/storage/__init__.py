@@ -20,10 +20,12 @@ from reelay.common.storage.port import (
     PutResult,
     SignedRequest,
     StoreFullError,
+    StoreRefusesError,
     StoreUnavailableError,
     WrongDigestError,
     read_all,
 )
+from reelay.common.storage.trial import assert_works
 
 __all__ = [
     "AttemptMissingError",
@@ -37,10 +39,12 @@ __all__ = [
     "PutResult",
     "SignedRequest",
     "StoreFullError",
+    "StoreRefusesError",
     "StoreUnavailableError",
     "UnknownStoreError",
     "WrongDigestError",
     "assert_in_use",
+    "assert_works",
     "composite_digest",
     "digest",
     "open_store",

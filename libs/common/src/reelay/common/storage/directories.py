@@ -12,6 +12,7 @@ from reelay.common.storage.port import (
     ObjectInfo,
     ObjectMissingError,
     StoreFullError,
+    StoreRefusesError,
     StoreUnavailableError,
 )
 
@@ -25,6 +26,8 @@ def store_errors() -> Iterator[None]:
     """Turn an operating system's error into the store's."""
     try:
         yield
+    except PermissionError as error:
+        raise StoreRefusesError(f"The object store failed: {error}") from error
     except OSError as error:
         if error.errno in FULL:
             raise StoreFullError from error

@@ -44,6 +44,10 @@ class StoreUnavailableError(TransientError):
     """The object store does not answer, or is full."""
 
 
+class StoreRefusesError(StoreUnavailableError):
+    """The object store does not let this service do that."""
+
+
 class StoreFullError(StoreUnavailableError):
     """The object store has no room left; free some, or give it more."""
 
@@ -140,8 +144,9 @@ class ObjectStore(Protocol):
     """Objects under slash-separated keys, each written once and then only read or deleted.
 
     Every method raises InvalidKeyError for a malformed key and StoreUnavailableError when the
-    store cannot be reached or is full (then StoreFullError). A key must not be the directory of
-    another (`a` and `a/b`): adapters may refuse the second with InvalidKeyError.
+    store cannot be reached, is full (then StoreFullError) or refuses this service what it asks for
+    (StoreRefusesError). A key must not be the directory of another (`a` and `a/b`): adapters may
+    refuse the second with InvalidKeyError.
     """
 
     async def put(self, key: str, data: Bytes | Path) -> PutResult:

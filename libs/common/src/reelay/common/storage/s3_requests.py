@@ -26,6 +26,7 @@ from reelay.common.storage.port import (
     InvalidPartsError,
     ObjectMissingError,
     StoreFullError,
+    StoreRefusesError,
     StoreUnavailableError,
 )
 
@@ -137,7 +138,9 @@ def s3_errors() -> Iterator[None]:
     try:
         yield
     except S3Error as error:
-        meaning = NAMED.get(error.code or "", StoreUnavailableError)
+        refused = error.response.status == HTTPStatus.FORBIDDEN
+        unnamed = StoreRefusesError if refused else StoreUnavailableError
+        meaning = NAMED.get(error.code or "", unnamed)
         raise meaning(f"The object store says {error.code}: {error.message}") from error
     except (MinioException, HTTPError, OSError) as error:
         why = str(error) or repr(error)
