@@ -1,13 +1,8 @@
 """Whether this encoder can work: FFmpeg encodes a frame, and its store gives and takes objects."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from uuid import uuid4
 
-from reelay.common.storage import assert_in_use
-from reelay.common.storage.port import ObjectStore
-
-PROBES = "staging/fitness"
-"""What is left here by an encoder that died meanwhile is collected like all that is staged."""
+from reelay.common.storage import ObjectStore, assert_works
 
 Trial = Callable[[str], Awaitable[None]]
 """Raises unless a provider encodes a frame."""
@@ -29,20 +24,12 @@ class Fitness:
     async def check(self, provider: str) -> None:
         """Return when chunks for a provider can be made here; raise what speaks against it.
 
-        Raises StoreUnavailableError, or what the trial raises.
+        Raises what the store or the trial does.
         """
         fit = False
         try:
             await self._trial(provider)
-            await self._store.check()
-            await assert_in_use(self._store)
-            await self._try_to_stage()
+            await assert_works(self._store)
             fit = True
         finally:
             self._fit[provider] = fit
-
-    async def _try_to_stage(self) -> None:
-        """Store an object and delete it: a key may be allowed to read alone."""
-        key = f"{PROBES}/{uuid4().hex}/probe"
-        await self._store.put(key, b"x")
-        await self._store.delete(key)
