@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
 import pytest
 import sqlalchemy as sa
 
+from reelay.common import outages
 from reelay.common.commands import EncodeChunk
 from reelay.common.errors import TransientError
 from reelay.common.events import (
@@ -20,7 +22,7 @@ from reelay.common.events import (
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX
 from reelay.common.service import background
-from reelay.common.storage import ObjectMissingError, StoreUnavailableError
+from reelay.common.storage import ObjectMissingError, StoreUnavailableError, assert_works
 from reelay.common.streams import fact_consumer
 from reelay.packager.adapters import repository
 from reelay.packager.adapters.ffprobe import NeedsIndexError
@@ -200,7 +202,7 @@ async def test_clip_is_planned_while_many_long_sources_are_rewritten(house: Hous
     clip = plan(30, size=(640, 360), asset="c" * 64)
     reader = SlowReader(clip.source)
     planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
-    listen_to_videos(house.messaging, planning)
+    listen_to_videos(house.messaging, planning, partial(assert_works, house.store))
     await house.messaging.start()
     async with background(house.outbox.run()), asyncio.timeout(60):
         for number in range(10):
@@ -212,6 +214,35 @@ async def test_clip_is_planned_while_many_long_sources_are_rewritten(house: Hous
             await asyncio.sleep(0.02)
         await until_idle(house, "packager-plan-package")
     assert reader.rewriting == REWRITES
+
+
+class DamagedReader(FakeReader):
+    """Cannot read what ends with .damaged, as where a volume of the store is lost."""
+
+    async def examine(self, key: str) -> SourceFacts:
+        """See SourceReader."""
+        if key.endswith(".damaged"):
+            raise StoreUnavailableError("a volume is lost")
+        return self.source
+
+
+async def test_clip_is_planned_beside_more_sources_that_cannot_be_read_than_are_planned_at_once(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outages, "HAND_ON_AFTER_S", -1.0)
+    monkeypatch.setattr(outages, "BLAMED_AFTER_S", 0.1)
+    await house.store.put("sources/clip", b"film")
+    clip = plan(30, size=(640, 360), asset="c" * 64)
+    reader = DamagedReader(clip.source)
+    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
+    listen_to_videos(house.messaging, planning, partial(assert_works, house.store))
+    await house.messaging.start()
+    async with background(house.outbox.run()), asyncio.timeout(60):
+        for number in range(10):
+            await house.messaging.publish(request_of(f"{number:064}", f"sources/{number}.damaged"))
+        await house.messaging.publish(request_of("c" * 64, "sources/clip"))
+        while await house.state(clip.package_id) != repository.PLANNED:  # noqa: ASYNC110
+            await asyncio.sleep(0.02)
 
 
 async def test_source_that_was_rewritten_before_waits_for_no_other(house: House) -> None:

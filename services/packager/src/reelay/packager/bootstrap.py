@@ -3,6 +3,7 @@
 import asyncio
 import re
 from contextlib import AsyncExitStack
+from functools import partial
 
 from reelay.common.database import Database
 from reelay.common.http import create_app, serve
@@ -12,7 +13,7 @@ from reelay.common.outbox import Outbox
 from reelay.common.range_reader import RangeReader
 from reelay.common.scratch import sweep_scratch
 from reelay.common.service import background
-from reelay.common.storage import open_store
+from reelay.common.storage import assert_works, open_store
 from reelay.common.tokens import TokenVerifier
 from reelay.common.upkeep import collect_for_ever
 from reelay.common.upkeep_http import upkeep_router
@@ -59,8 +60,9 @@ async def main(settings: PackagerSettings) -> None:
     reader = SourceReader(store, sources, ffprobe, settings.ffmpeg, settings.max_duration_s)
     planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
 
-    listen_to_videos(messaging, planning)
-    listen_to_encoders(messaging, packaging, books, census)
+    check = partial(assert_works, store)
+    listen_to_videos(messaging, planning, check)
+    listen_to_encoders(messaging, packaging, books, census, check)
     listen_to_viewers(messaging, demanding)
 
     collecting = Collecting(database, outbox, store, settings.gc_grace_s)

@@ -11,6 +11,7 @@ from reelay.common.events import (
     TranscodeFailed,
     VideoDeleted,
 )
+from reelay.common.fitness import Check
 from reelay.common.messaging import Messaging
 from reelay.common.streams import fact_consumer
 from reelay.packager.handlers.bookkeeping import Bookkeeping
@@ -26,26 +27,36 @@ REWRITES = 2
 """Sources rewritten at a time: each is copied as a whole, as fast as disk and store are."""
 
 
-def listen_to_videos(messaging: Messaging, planning: Planning) -> None:
-    """Plan what is requested, and drop what was deleted; hear early of what may be requested."""
+def listen_to_videos(messaging: Messaging, planning: Planning, check: Check) -> None:
+    """Plan what is requested, and drop what was deleted; hear early of what may be requested.
+
+    A request fails whose source cannot be read while `check` finds that the store works.
+    """
     plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
     rewrite = fact_consumer("packager", "plan-rewritten", RewriteRequested.subject, batch=REWRITES)
     # What a stopped replica gives back is no failure, and goes into the stream for us alone.
     rewrite = replace(rewrite, sole=True)
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
-    messaging.on(plan, planning.plan_package, give_up=planning.give_up)
-    messaging.on(rewrite, planning.plan_rewritten, give_up=planning.give_up)
+    messaging.on(plan, planning.plan_package, give_up=planning.give_up, check=check)
+    messaging.on(rewrite, planning.plan_rewritten, give_up=planning.give_up, check=check)
     messaging.on(forget, planning.forget_video)
     messaging.on_plain(AssetUploaded, planning.expect, queue="packager")
 
 
 def listen_to_encoders(
-    messaging: Messaging, packaging: Packaging, books: Bookkeeping, census: EncoderCensus
+    messaging: Messaging,
+    packaging: Packaging,
+    books: Bookkeeping,
+    census: EncoderCensus,
+    check: Check,
 ) -> None:
-    """Package what was made, and hear who is there to make more."""
+    """Package what was made, and hear who is there to make more.
+
+    A segment fails that cannot be read while `check` finds that the store works.
+    """
     for lane in Lane:  # a consumer each: nothing urgent waits behind a batch of the ladder
         package = made_consumer(lane, batch=AT_ONCE[lane])
-        messaging.on(package, packaging.package_segment, give_up=packaging.give_up)
+        messaging.on(package, packaging.package_segment, give_up=packaging.give_up, check=check)
     messaging.on(failed_consumer(), books.fail_package)
     messaging.on_plain(EncoderAlive, census.hear)
 
