@@ -5,10 +5,13 @@ import math
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from functools import partial
 from typing import Protocol
 
 from reelay.common.commands import EncodeChunk
 from reelay.common.events import SegmentFailed, SegmentReady
+from reelay.common.fitness import Check
+from reelay.common.outages import outlast
 from reelay.common.storage import ObjectMissingError, ObjectStore, assert_in_use
 from reelay.encoder.domain.cutting import EncodedSegment
 from reelay.encoder.domain.errors import FFmpegFailedError
@@ -40,19 +43,21 @@ class Transcoder(Protocol):
 
 
 async def encode_chunk(
-    task: EncodeChunk, transcoder: Transcoder, store: ObjectStore, announce: Announce
+    task: EncodeChunk, transcoder: Transcoder, store: ObjectStore, announce: Announce, check: Check
 ) -> None:
     """Store and announce the segments of a chunk, each at once.
 
     Safe to repeat: a segment stored by an earlier delivery stays as it is, and is announced again.
-    Ends without more segments when the package is deleted, failed or whole meanwhile. Raises what
-    the transcoder and the store do; StoreUnavailableError also where the store is empty.
+    Ends without more segments when the package is deleted, failed or whole meanwhile. A segment
+    that was made is kept while a server is away, as long as `outlast` does; what it raises is
+    raised, and what the transcoder and the store do; StoreUnavailableError also where the store is
+    empty.
     """
     need = Need(store, task.package_id)
     if not await need.lasts():
         return
     try:
-        await _make(task, transcoder, store, announce, need)
+        await _make(task, transcoder, store, announce, need, check)
     except ObjectMissingError:
         if not await need.lasts():
             return  # its source went with it
@@ -66,15 +71,19 @@ async def _make(
     store: ObjectStore,
     announce: Announce,
     need: "Need",
+    check: Check,
 ) -> None:
     outstanding = len(task.video) * len(task.segments)
     outstanding += len(task.audio_segments) if task.audio_rendition else 0
     async with aclosing(transcoder.transcode(task)) as segments:
         async for segment in segments:
             outstanding -= 1
-            ready = await _store(task, segment, store, last_of_task=outstanding == 0)
-            await announce(ready, f"{_run(task)}:{ready.rendition}:{ready.number}")
-            if not await need.lasted_just_now():
+            # FFmpeg waits meanwhile; without it, all that it made would be made again.
+            storing = partial(_store, task, segment, store, last_of_task=outstanding == 0)
+            ready = await outlast(storing, check)
+            identity = f"{_run(task)}:{ready.rendition}:{ready.number}"
+            await outlast(partial(announce, ready, identity), check)
+            if not await outlast(need.lasted_just_now, check):
                 return
 
 

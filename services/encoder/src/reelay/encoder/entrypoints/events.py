@@ -38,7 +38,8 @@ def listen(
 
     async def encode(task: EncodeChunk) -> None:
         log.info("chunk begins", task_id=str(task.task_id), lane=task.lane, attempt=task.attempt)
-        await encode_chunk(task, transcoder, store, announce)
+        check = partial(fitness.check, task.provider)
+        await encode_chunk(task, transcoder, store, announce, check)
         log.info("chunk done", task_id=str(task.task_id))
 
     async def give_up(body: bytes, error: Exception) -> None:
