@@ -9,6 +9,7 @@ import pytest
 
 from reelay.common.errors import TransientError
 from reelay.common.storage import ObjectStore
+from reelay.common.tasks import end
 from reelay.common.testing.media import Media, ffmpeg_binary
 from reelay.packager.adapters import sources
 from reelay.packager.adapters.ffprobe import NeedsIndexError
@@ -91,11 +92,66 @@ async def test_what_hinders_the_packager_is_no_fault_of_the_file(
             await reader.rewrite("a" * 64, "sources/one")
 
 
-async def test_source_larger_than_the_room_for_temporary_files_is_not_even_begun(
+async def test_source_larger_than_the_room_that_is_left_is_not_even_begun(
     media: Media, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await store.put("sources/one", media.numbered(1, container="ts"))
-    monkeypatch.setattr(sources.shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
+    disk_has(monkeypatch, total=10**9, free=1000)
     async with reading(store, ffmpeg=str(tmp_path / "never")) as reader:
         with pytest.raises(ScratchFullError):
             await reader.rewrite("a" * 64, "sources/one")
+
+
+async def test_source_that_no_empty_disk_would_hold_is_refused_with_advice(
+    media: Media, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = media.numbered(1, container="ts")
+    await store.put("sources/one", path)
+    size_bytes = path.stat().st_size
+    disk_has(monkeypatch, total=size_bytes, free=size_bytes)
+    async with reading(store, ffmpeg=str(tmp_path / "never")) as reader:
+        with pytest.raises(UnplayableSourceError) as refusal:
+            await reader.rewrite("a" * 64, "sources/one")
+    assert refusal.value.detail == sources.TOO_LARGE
+
+
+async def test_room_that_one_source_will_need_is_not_promised_to_another(
+    media: Media, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = media.numbered(1, container="ts")
+    for name in ("one", "two"):
+        await store.put(f"sources/{name}", path)
+    disk_has(monkeypatch, total=10**9, free=path.stat().st_size * 3 // 2)
+    note = tmp_path / "note"
+    ffmpeg = script(tmp_path / "ffmpeg", f"echo begun >> {note}", "exec sleep 600")
+    async with reading(store, ffmpeg=ffmpeg) as reader:
+        first = asyncio.create_task(reader.rewrite("a" * 64, "sources/one"))
+        async with asyncio.timeout(60):
+            while not note.exists():  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+            with pytest.raises(ScratchFullError):
+                await reader.rewrite("b" * 64, "sources/two")
+        await end(first)
+
+
+async def test_what_one_container_did_not_take_is_removed_before_the_next_is_tried(
+    media: Media, store: ObjectStore, tmp_path: Path
+) -> None:
+    await store.put("sources/one", media.numbered(1, container="ts"))
+    note = tmp_path / "note"
+    ffmpeg = script(
+        tmp_path / "ffmpeg",
+        'for target in "$@"; do :; done',
+        f'ls "$(dirname "$target")" >> {note}',
+        'echo half > "$target"',
+        "exit 1",
+    )
+    async with reading(store, ffmpeg=ffmpeg) as reader:
+        with pytest.raises(UnplayableSourceError, match="damaged"):
+            await reader.rewrite("a" * 64, "sources/one")
+    assert note.read_text() == ""
+
+
+def disk_has(monkeypatch: pytest.MonkeyPatch, **sizes: int) -> None:
+    """Let the disk for temporary files be another."""
+    monkeypatch.setattr(sources.shutil, "disk_usage", lambda _: SimpleNamespace(**sizes))

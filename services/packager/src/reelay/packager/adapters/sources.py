@@ -5,7 +5,8 @@ import errno
 import os
 import shutil
 import tempfile
-from contextlib import AbstractAsyncContextManager, suppress
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import Protocol
 from weakref import WeakValueDictionary
@@ -20,6 +21,11 @@ from reelay.packager.domain.source import SourceFacts, UnplayableSourceError, ch
 
 REWRITE_TIMEOUT_S = 3600.0
 TOO_SLOW = "The file has no index, and making one takes too long. Upload it as MP4 or Matroska."
+MOST_OF_DISK = 0.9
+"""So much of the disk for temporary files a source may need: the index comes on top."""
+TOO_LARGE = (
+    "The file has no index, and is too large to be given one here. Upload it as MP4 or Matroska."
+)
 BEGUN = 16
 """Sources looked at ahead of requests, at most."""
 BEGUN_S = 10.0
@@ -62,6 +68,7 @@ class SourceReader:
         self._max_duration_s = max_duration_s
         self._begun: dict[str, asyncio.Task[SourceFacts]] = {}
         self._rewriting = WeakValueDictionary[str, asyncio.Lock]()
+        self._kept_bytes = 0
 
     def begin(self, key: str) -> None:
         """Begin to look at a source that `examine` will probably be asked for in a moment."""
@@ -90,15 +97,17 @@ class SourceReader:
 
         A source without an index or a duration is copied there once, stream by stream as it is;
         who asks meanwhile waits for that. Raises UnplayableSourceError, also after
-        REWRITE_TIMEOUT_S, StoreUnavailableError, ScratchFullError, and RewrittenGoneError.
+        REWRITE_TIMEOUT_S and for what no empty disk would hold, StoreUnavailableError,
+        ScratchFullError, and RewrittenGoneError.
         """
         lock = self._rewriting.setdefault(asset_id, asyncio.Lock())
         async with lock:
             if found := await self.find_rewritten(asset_id):
                 return found
-            await self._assert_room(key)
-            async with self._sources.open(key) as source:
-                rewritten = await self._rewrite(source, _rewritten_key(asset_id))
+            size_bytes = (await self._store.head(key)).size_bytes
+            with self._room(size_bytes):
+                async with self._sources.open(key) as source:
+                    rewritten = await self._rewrite(source, _rewritten_key(asset_id))
             return rewritten, await self._look_at_rewritten(rewritten)
 
     async def find_rewritten(self, asset_id: str) -> tuple[str, SourceFacts] | None:
@@ -128,10 +137,22 @@ class SourceReader:
         check_duration(facts, self._max_duration_s)
         return facts
 
-    async def _assert_room(self, key: str) -> None:
-        """Raise ScratchFullError rather than copy for an hour in vain."""
-        if shutil.disk_usage(tempfile.gettempdir()).free < (await self._store.head(key)).size_bytes:
+    @contextmanager
+    def _room(self, size_bytes: int) -> Iterator[None]:
+        """Keep room for a copy during the block; raise rather than copy for an hour in vain.
+
+        What others have written of their copies counts twice, so they end before a large one.
+        """
+        disk = shutil.disk_usage(tempfile.gettempdir())
+        if size_bytes > disk.total * MOST_OF_DISK:
+            raise UnplayableSourceError(TOO_LARGE)
+        if size_bytes + self._kept_bytes > disk.free:
             raise ScratchFullError
+        self._kept_bytes += size_bytes
+        try:
+            yield
+        finally:
+            self._kept_bytes -= size_bytes
 
     async def _rewrite(self, source: SourceInput, key: str) -> str:
         """Store a source's streams, as they are, in a container with an index; return its key."""
@@ -150,6 +171,7 @@ class SourceReader:
                 if done.code == 0 and target.exists():
                     await self._store.put(f"{key}{suffix}", target)
                     return f"{key}{suffix}"
+                target.unlink(missing_ok=True)  # there is room for one copy
         raise UnplayableSourceError("The file is damaged; no part of it can be read.")
 
     def _rewrite_command(self, source: SourceInput, container: str, target: Path) -> list[str]:
