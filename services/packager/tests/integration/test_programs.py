@@ -11,11 +11,13 @@ import pytest
 from reelay.common import launcher
 from reelay.common.source_input import SourceInput
 from reelay.common.testing.servers import wait_until
-from reelay.packager.adapters.ffprobe import ENDLESS, FFprobe
+from reelay.packager.adapters import ffprobe
+from reelay.packager.adapters.ffprobe import ENDLESS, TOO_LONG, FFprobe
 from reelay.packager.adapters.process import (
     LOG_BYTES,
     OUTPUT_LIMIT_BYTES,
     EndlessOutputError,
+    ProgramKilledError,
     ProgramMissingError,
     ProgramTimeoutError,
     run_program,
@@ -63,6 +65,34 @@ async def test_source_that_ffprobe_cannot_stop_to_describe_is_refused(tmp_path: 
     with pytest.raises(UnplayableSourceError) as refusal:
         await endless.probe(SourceInput("file:/dev/null", "file"))
     assert refusal.value.detail == ENDLESS
+
+
+@pytest.mark.parametrize(
+    ("limit", "line"),
+    [("PROBE_TIMEOUT_S", "exec sleep 600"), ("PROBE_CPU_S", "while :; do :; done")],
+)
+async def test_source_that_ffprobe_is_not_done_with_in_time_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, line: str
+) -> None:
+    monkeypatch.setattr(ffprobe, limit, 0.3)
+    slow = FFprobe(script(tmp_path / "ffprobe", line))
+    with pytest.raises(UnplayableSourceError) as refusal:
+        await slow.probe(SourceInput("file:/dev/null", "file"))
+    assert refusal.value.detail == TOO_LONG
+
+
+async def test_ffprobe_that_is_killed_from_outside_is_no_fault_of_the_source(
+    tmp_path: Path,
+) -> None:
+    killed = FFprobe(script(tmp_path / "ffprobe", "kill -9 $$"))
+    with pytest.raises(ProgramKilledError):
+        await killed.probe(SourceInput("file:/dev/null", "file"))
+
+
+async def test_program_that_computes_too_long_is_ended_before_its_time(tmp_path: Path) -> None:
+    program = script(tmp_path / "computes", "while :; do :; done")
+    with pytest.raises(ProgramTimeoutError, match="computed"):
+        await run_program([program], timeout_s=600, cpu_s=0.3)
 
 
 async def test_program_that_is_not_there_is_told_of() -> None:

@@ -1,17 +1,21 @@
 """What phones, browsers and attackers send, as the real ffprobe and FFmpeg see it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from fractions import Fraction
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 
+from reelay.common import range_reader
 from reelay.common.range_reader import RangeReader
 from reelay.common.source_input import SourceInput
 from reelay.common.storage import ObjectMissingError, ObjectStore, StoreUnavailableError
 from reelay.common.storage.filesystem import FilesystemObjectStore
 from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary
+from reelay.packager.adapters import ffprobe
 from reelay.packager.adapters.ffprobe import FFprobe
 from reelay.packager.adapters.process import (
     OUTPUT_LIMIT_BYTES,
@@ -182,6 +186,42 @@ async def test_store_that_fails_while_a_source_is_probed_is_no_fault_of_the_sour
     async with reading(store) as reader:
         with pytest.raises(StoreUnavailableError):
             await reader.examine("sources/one")
+
+
+class Silent(Failing):
+    """A store that does not answer at all."""
+
+    def __init__(self, root: Path) -> None:
+        super().__init__(root, 0)
+        self.asked = asyncio.Event()
+
+    async def read(self, key: str, start: int = 0, end: int | None = None) -> AsyncIterator[bytes]:
+        self.asked.set()
+        await asyncio.Event().wait()
+        yield b""
+
+
+async def test_store_that_is_silent_while_a_source_is_probed_is_no_fault_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(range_reader, "SILENT_S", -1.0)
+    store = Silent(tmp_path)
+
+    class Impatient(FFprobe):
+        async def probe(self, source: SourceInput, *, indexed: bool = False) -> SourceFacts:
+            url = urlsplit(source.url)
+            _, writer = await asyncio.open_connection(url.hostname, url.port)
+            writer.write(f"GET {url.path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            await store.asked.wait()
+            writer.close()
+            raise UnplayableSourceError(ffprobe.TOO_LONG)
+
+    await store.put("sources/one", b"film")
+    lent = RangeReader(store)
+    await lent.start()
+    with pytest.raises(StoreUnavailableError, match="silent"):
+        await SourceReader(store, lent, Impatient(""), "", DAY_S).examine("sources/one")
+    await lent.stop()
 
 
 class Short(Failing):

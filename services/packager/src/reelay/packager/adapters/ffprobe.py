@@ -6,7 +6,11 @@ from fractions import Fraction
 from typing import Any
 
 from reelay.common.source_input import SourceInput
-from reelay.packager.adapters.process import EndlessOutputError, run_program
+from reelay.packager.adapters.process import (
+    EndlessOutputError,
+    ProgramTimeoutError,
+    run_program,
+)
 from reelay.packager.domain.source import (
     AudioFacts,
     SourceFacts,
@@ -27,6 +31,8 @@ HDR_TRANSFERS = {"smpte2084", "arib-std-b67"}
 INTERLACED = {"tt", "bb", "tb", "bt"}
 PREROLL_S = 0.5
 PROBE_TIMEOUT_S = 60.0
+PROBE_CPU_S = 20.0
+"""While four compute, which is what hostile files are made for, nothing else is planned."""
 
 ENTRIES = (
     "format=format_name,duration,start_time",
@@ -40,6 +46,7 @@ ENTRIES = (
 """What `facts` uses, and nothing else: a file may have gigabytes of tags."""
 
 ENDLESS = "The file describes its contents at such length that it cannot be read."
+TOO_LONG = "Finding out what the file contains takes too long. Upload it as MP4 or Matroska."
 REASONS = (
     ("moov atom not found", "The file is damaged or incomplete: its index is missing. "
      "Upload the whole file again."),
@@ -62,7 +69,8 @@ class FFprobe:
     async def probe(self, source: SourceInput, *, indexed: bool = False) -> SourceFacts:
         """Return the facts of a source; an `indexed` one was rewritten and is taken as it is.
 
-        Raises UnplayableSourceError with a sentence for a person, or NeedsIndexError.
+        Raises UnplayableSourceError with a sentence for a person, also when it takes too long,
+        which may be the store's fault (`source.check`), or NeedsIndexError.
         """
         argv = [
             self._binary, "-v", "error", "-print_format", "json",
@@ -70,9 +78,11 @@ class FFprobe:
             "-protocol_whitelist", source.protocols, source.url,
         ]  # fmt: skip
         try:
-            done = await run_program(argv, timeout_s=PROBE_TIMEOUT_S)
+            done = await run_program(argv, timeout_s=PROBE_TIMEOUT_S, cpu_s=PROBE_CPU_S)
         except EndlessOutputError as error:
             raise UnplayableSourceError(ENDLESS) from error
+        except ProgramTimeoutError as error:
+            raise UnplayableSourceError(TOO_LONG) from error
         if done.code != 0:
             raise UnplayableSourceError(_reason(done.stderr))
         return facts(json.loads(done.stdout), indexed=indexed)

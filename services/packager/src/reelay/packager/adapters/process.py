@@ -26,7 +26,7 @@ class ProgramMissingError(SetupError):
 
 
 class ProgramTimeoutError(TransientError):
-    """A helper program took too long and was ended."""
+    """A helper program took too long, or too much of a processor, and was ended."""
 
 
 class ProgramKilledError(TransientError):
@@ -46,10 +46,11 @@ class Finished:
     stderr: str
 
 
-async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
+async def run_program(argv: list[str], *, timeout_s: float, cpu_s: float | None = None) -> Finished:
     """Run `argv` to its end; raises ProgramTimeoutError after `timeout_s` seconds.
 
-    Raises EndlessOutputError for more than OUTPUT_LIMIT_BYTES on its standard output,
+    So it does when the program has computed for `cpu_s`, which is by default as long as it may
+    take. Raises EndlessOutputError for more than OUTPUT_LIMIT_BYTES on its standard output,
     ProgramKilledError, and ProgramMissingError.
     """
     if shutil.which(argv[0]) is None:  # what starts it would only end with a status of its own
@@ -63,7 +64,7 @@ async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
     )
     assert process.stdout is not None
     assert process.stderr is not None
-    _limit(process.pid, ceil(timeout_s))
+    _limit(process.pid, ceil(cpu_s or timeout_s))
     complaints = asyncio.create_task(_read_last(process.stderr))
     try:
         async with asyncio.timeout(timeout_s):
@@ -75,6 +76,8 @@ async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
     finally:
         await end(complaints)
         await _end(process)
+    if code == -signal.SIGXCPU:
+        raise ProgramTimeoutError(f"{argv[0]} computed for too long.")
     if code == -signal.SIGKILL:
         raise ProgramKilledError(f"{argv[0]} was killed.")
     return Finished(code, stdout, stderr.decode(errors="replace"))
@@ -83,8 +86,8 @@ async def run_program(argv: list[str], *, timeout_s: float) -> Finished:
 def _limit(pid: int, cpu_s: int) -> None:
     with contextlib.suppress(ProcessLookupError):  # it has ended already
         resource.prlimit(pid, resource.RLIMIT_AS, (MEMORY_LIMIT_BYTES, MEMORY_LIMIT_BYTES))
-        # Ends it even when we are killed before our own time limit.
-        resource.prlimit(pid, resource.RLIMIT_CPU, (cpu_s, cpu_s))
+        # At the first it gets SIGXCPU, which tells our limit from somebody else's SIGKILL.
+        resource.prlimit(pid, resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
