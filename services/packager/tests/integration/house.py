@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from reelay.common.commands import EncodeChunk, SegmentDemanded
 from reelay.common.database import Database
-from reelay.common.events import Event, PackageRequested, RewriteRequested, SegmentReady
+from reelay.common.events import Event, PackageRequested, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import OUTBOX, Outbox
 from reelay.common.storage import ObjectStore
@@ -143,10 +143,7 @@ class House:
         request = PackageRequested(
             video_id=video_id, owner_id=owner, asset_id=asset, source_key=f"sources/{asset}"
         )
-        planning = self.planning(**source)
-        await planning.plan_package(request)
-        if "rewritten" in source:
-            await planning.plan_rewritten(RewriteRequested(**request.model_dump()))
+        await self.planning(**source).plan_package(request)
         film = make_plan(asset, plan(source.get("seconds", 20), size=(640, 360)).source, VERSIONS)
         return film.package_id, video_id
 

@@ -28,9 +28,10 @@ from reelay.packager.adapters import repository
 from reelay.packager.adapters.ffprobe import NeedsIndexError
 from reelay.packager.domain.outcome import FAILED
 from reelay.packager.domain.source import SourceFacts
-from reelay.packager.entrypoints.events import REWRITES, listen_to_videos
+from reelay.packager.entrypoints.events import listen_to_videos
 from reelay.packager.handlers.packaging import Packaging
 from reelay.packager.handlers.planning import UNPREPARED, Planning
+from reelay.packager.handlers.rewriting import PLACES, Rewriting
 
 from ..unit.plans import VERSIONS, plan
 from .house import FakeReader, House, segment_ready
@@ -202,18 +203,21 @@ async def test_clip_is_planned_while_many_long_sources_are_rewritten(house: Hous
     clip = plan(30, size=(640, 360), asset="c" * 64)
     reader = SlowReader(clip.source)
     planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
-    listen_to_videos(house.messaging, planning, partial(assert_works, house.store))
+    check = partial(assert_works, house.store)
+    rewriting = Rewriting(house.outbox, house.store, planning, check)
+    listen_to_videos(house.messaging, planning, rewriting, check)
     await house.messaging.start()
-    async with background(house.outbox.run()), asyncio.timeout(60):
+    async with background(house.outbox.run(), rewriting.run()), asyncio.timeout(60):
         for number in range(10):
+            await house.store.put(f"sources/{number}.ts", b"film")
             await house.messaging.publish(request_of(f"{number:064}", f"sources/{number}.ts"))
-        while reader.rewriting < REWRITES:  # noqa: ASYNC110
+        while reader.rewriting < len(PLACES):  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await house.messaging.publish(request_of("c" * 64, "sources/clip"))
         while await house.state(clip.package_id) != repository.PLANNED:  # noqa: ASYNC110
             await asyncio.sleep(0.02)
         await until_idle(house, "packager-plan-package")
-    assert reader.rewriting == REWRITES
+    assert reader.rewriting == len(PLACES)
 
 
 class DamagedReader(FakeReader):
@@ -235,7 +239,9 @@ async def test_clip_is_planned_beside_more_sources_that_cannot_be_read_than_are_
     clip = plan(30, size=(640, 360), asset="c" * 64)
     reader = DamagedReader(clip.source)
     planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
-    listen_to_videos(house.messaging, planning, partial(assert_works, house.store))
+    check = partial(assert_works, house.store)
+    rewriting = Rewriting(house.outbox, house.store, planning, check)
+    listen_to_videos(house.messaging, planning, rewriting, check)
     await house.messaging.start()
     async with background(house.outbox.run()), asyncio.timeout(60):
         for number in range(10):

@@ -80,13 +80,13 @@ class _Outage:
             self._alone_since_s = None
             return
         now_s = time.monotonic()
-        if not _may_be_of_one(error) or self._alone_since_s is None:
+        if not may_be_of_one(error) or self._alone_since_s is None:
             self._alone_since_s = now_s
         elif now_s - self._alone_since_s > BLAMED_AFTER_S:
             raise FailsAloneError(f"The object store works, but not for this: {error}") from error
 
 
-def _may_be_of_one(error: Exception) -> bool:
+def may_be_of_one(error: Exception) -> bool:
     """Tell whether what failed may be one object: there is one room, database and broker for all.
 
     A full store may have room for what a check stores.

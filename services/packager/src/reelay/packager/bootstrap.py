@@ -35,6 +35,7 @@ from reelay.packager.handlers.dispatching import Dispatcher
 from reelay.packager.handlers.packaging import Packaging
 from reelay.packager.handlers.planning import Planning
 from reelay.packager.handlers.repairing import Repairing
+from reelay.packager.handlers.rewriting import Rewriting
 from reelay.packager.handlers.upkeep import Upkeep
 from reelay.packager.handlers.verifying import Verifying
 from reelay.packager.settings import PackagerSettings
@@ -59,9 +60,10 @@ async def main(settings: PackagerSettings) -> None:
     sources = RangeReader(store)
     reader = SourceReader(store, sources, ffprobe, settings.ffmpeg, settings.max_duration_s)
     planning = Planning(outbox, store, reader, dispatcher, await versions(settings))
-
     check = partial(assert_works, store)
-    listen_to_videos(messaging, planning, check)
+    rewriting = Rewriting(outbox, store, planning, check)
+
+    listen_to_videos(messaging, planning, rewriting, check)
     listen_to_encoders(messaging, packaging, books, census, check)
     listen_to_viewers(messaging, demanding)
 
@@ -87,6 +89,7 @@ async def main(settings: PackagerSettings) -> None:
                 packaging.run(),
                 upkeep.run(),
                 demanding.run(),
+                rewriting.run(),
                 collect_for_ever(collecting, settings.gc_interval_s),
             )
         )

@@ -54,7 +54,9 @@ class TurnRow(PackagerTable, table=True):
 
     __tablename__ = "turns"
 
-    kind: str = Field(primary_key=True, description="owner or round")
+    kind: str = Field(
+        primary_key=True, description="owner or round; the same of rewriting, with a prefix"
+    )
     name: str = Field(primary_key=True, description="the owner; empty for the round")
     virtual_time: float
 
@@ -88,6 +90,26 @@ class DeletedVideo(PackagerTable, table=True):
     __tablename__ = "deleted_videos"
 
     video_id: UUID = Field(primary_key=True)
+
+
+class RewriteRow(PackagerTable, table=True):
+    """A video's source that has no index, until it is rewritten and planned, or refused."""
+
+    __tablename__ = "rewrites"
+
+    video_id: UUID = Field(primary_key=True)
+    source_key: str = Field(primary_key=True)
+    asset_id: str = Field(index=True)
+    owner_id: str
+    size_bytes: int = Field(sa_type=sa.BigInteger)
+    requested_at: datetime = Field(sa_type=sa.DateTime(timezone=True))
+    due_at: datetime = Field(
+        sa_type=sa.DateTime(timezone=True),
+        description="when anybody may take it: it waits, or whoever has it may have been killed",
+        index=True,
+    )
+    taken_by: UUID | None = Field(default=None, description="of each taking another")
+    attempts: int = 0
 
 
 class ObjectRow(PackagerTable, table=True):

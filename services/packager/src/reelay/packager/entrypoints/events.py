@@ -1,7 +1,5 @@
 """What the packager listens to: videos that need packages, finished segments, viewers' demands."""
 
-from dataclasses import replace
-
 from reelay.common.commands import DemandWithdrawn, EncoderAlive, Lane, SegmentDemanded
 from reelay.common.events import (
     AssetUploaded,
@@ -19,26 +17,25 @@ from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.demanding import Demanding
 from reelay.packager.handlers.packaging import Packaging
 from reelay.packager.handlers.planning import Planning
+from reelay.packager.handlers.rewriting import Rewriting
 from reelay.packager.handlers.upkeep import failed_consumer, made_consumer
 
 AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
 """Finished segments of each lane that are taken at a time; they share calls of Shaka Packager."""
-REWRITES = 2
-"""Sources rewritten at a time: each is copied as a whole, as fast as disk and store are."""
 
 
-def listen_to_videos(messaging: Messaging, planning: Planning, check: Check) -> None:
+def listen_to_videos(
+    messaging: Messaging, planning: Planning, rewriting: Rewriting, check: Check
+) -> None:
     """Plan what is requested, and drop what was deleted; hear early of what may be requested.
 
     A request fails whose source cannot be read while `check` finds that the store works.
     """
     plan = fact_consumer("packager", "plan-package", PackageRequested.subject, batch=4)
-    rewrite = fact_consumer("packager", "plan-rewritten", RewriteRequested.subject, batch=REWRITES)
-    # What a stopped replica gives back is no failure, and goes into the stream for us alone.
-    rewrite = replace(rewrite, sole=True)
+    rewrite = fact_consumer("packager", "plan-rewritten", RewriteRequested.subject, batch=4)
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
     messaging.on(plan, planning.plan_package, give_up=planning.give_up, check=check)
-    messaging.on(rewrite, planning.plan_rewritten, give_up=planning.give_up, check=check)
+    messaging.on(rewrite, rewriting.note, give_up=planning.give_up)
     messaging.on(forget, planning.forget_video)
     messaging.on_plain(AssetUploaded, planning.expect, queue="packager")
 

@@ -17,7 +17,7 @@ from reelay.common.events import (
 )
 from reelay.common.outbox import Outbox, Transaction
 from reelay.common.storage import ObjectMissingError, ObjectStore, assert_in_use
-from reelay.packager.adapters import references, repository, virtual_times
+from reelay.packager.adapters import references, repository, rewrites, virtual_times
 from reelay.packager.adapters.ffprobe import NeedsIndexError
 from reelay.packager.adapters.sources import RewrittenGoneError, SourceReader
 from reelay.packager.adapters.tables import PackageRow
@@ -69,7 +69,7 @@ class Planning:
         except NeedsIndexError:
             await self._plan_without_index(request)
         except PermanentError as error:
-            await self._reject(request, error)
+            await self.reject(request, error)
         else:
             await self._plan(request, request.source_key, source)
 
@@ -78,7 +78,7 @@ class Planning:
         try:
             found = await self._reader.find_rewritten(request.asset_id)
         except PermanentError as error:
-            await self._reject(request, error)
+            await self.reject(request, error)
             return
         if found is not None:
             await self._plan(request, *found)
@@ -87,14 +87,17 @@ class Planning:
             await tx.announce(RewriteRequested(**request.model_dump()))
 
     async def plan_rewritten(self, request: RewriteRequested) -> None:
-        """Answer a request for the package of a source without an index, as `plan_package` does."""
+        """Rewrite a source without an index, and answer its request as `plan_package` does.
+
+        Raises ScratchFullError.
+        """
         async with self._outbox.transaction() as tx:
             if await references.is_deleted(tx.session, request.video_id):
                 return
         try:
             key, source = await self._reader.rewrite(request.asset_id, request.source_key)
         except PermanentError as error:
-            await self._reject(request, error)
+            await self.reject(request, error)
         else:
             await self._plan(request, key, source)
 
@@ -106,7 +109,7 @@ class Planning:
         try:
             plan = make_plan(request.asset_id, source, self._versions)
         except PermanentError as error:
-            await self._reject(request, error)
+            await self.reject(request, error)
             return
         async with self._outbox.transaction() as tx:
             await references.hold(tx.session, str(request.video_id))
@@ -154,6 +157,7 @@ class Planning:
             await references.hold(tx.session, str(deleted.video_id))
             await references.hold_packages_of(tx.session, deleted.video_id)
             unneeded = await references.drop_references(tx.session, deleted.video_id)
+            await rewrites.forget(tx.session, deleted.video_id)
             rows = [await repository.lock(tx.session, package_id) for package_id in unneeded]
             ended = [row for row in rows if row and row.state == repository.PLANNED]
             for row in ended:  # all of them before turns are locked: no decision waits for a store
@@ -207,7 +211,7 @@ class Planning:
         await self._store.delete(f"packages/{row.package_id}/{FAILED}")
         return True
 
-    async def _reject(self, request: Request, error: PermanentError) -> None:
+    async def reject(self, request: Request, error: PermanentError) -> None:
         """Refuse a request for what its file is; raise where the store is not the one shared."""
         if isinstance(error, ObjectMissingError):
             await assert_in_use(self._store)
