@@ -9,9 +9,12 @@ from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 
 from reelay.common.commands import EncodeChunk, Lane, SourceSpec
+from reelay.common.events import AssetUploaded
 from reelay.common.messaging import Messaging
 from reelay.common.streams import Consumer, declare_consumer, fact_consumer, work_consumer
 from reelay.common.testing.servers import Program
+
+from .consuming import consumer, uploaded
 
 pytestmark = pytest.mark.integration
 
@@ -102,3 +105,62 @@ async def test_requests_of_fact_consumers_are_bounded(messaging: Messaging) -> N
     await declare_consumer(messaging.jetstream, fact)
     info = await messaging.jetstream.consumer_info(fact.stream, fact.durable)
     assert info.config.max_waiting == 512
+
+
+class Held:
+    """A handler that ends when it is told to."""
+
+    def __init__(self) -> None:
+        self.in_hand = 0
+        self.may_end = asyncio.Event()
+
+    async def handle(self, fact: AssetUploaded) -> None:
+        self.in_hand += 1
+        await self.may_end.wait()
+
+    async def until(self, count: int) -> None:
+        async with asyncio.timeout(60):
+            while self.in_hand < count:  # noqa: ASYNC110
+                await asyncio.sleep(0.02)
+
+
+async def test_places_of_a_batch_ask_by_one_request(messaging: Messaging, nats: Program) -> None:
+    await messaging.start()
+    inboxes: list[str] = []
+
+    async def note(request: Msg) -> None:
+        inboxes.append(request.reply)
+
+    await messaging.client.subscribe("$JS.API.CONSUMER.MSG.NEXT.EVENTS.test-handler", cb=note)
+    await messaging.client.flush()
+    replica, held = Messaging(nats.url, "test"), Held()
+    replica.on(consumer(batch=4), held.handle)
+    await replica.start()
+    for _ in range(4):
+        await messaging.publish(uploaded())
+    await held.until(4)
+    await messaging.client.flush()
+    assert len(inboxes) >= 4
+    assert len(set(inboxes)) == 1
+    held.may_end.set()
+    await replica.stop()
+
+
+async def test_every_replica_fills_its_places_although_an_older_version_allowed_fewer(
+    messaging: Messaging, nats: Program
+) -> None:
+    await messaging.start()
+    many = consumer(batch=16)
+    older = ConsumerConfig(**{**vars(many.config()), "max_ack_pending": 64})
+    await messaging.jetstream.add_consumer(many.stream, config=older)
+    held = Held()
+    replicas = [Messaging(nats.url, "test") for _ in range(6)]
+    for replica in replicas:
+        replica.on(many, held.handle)
+        await replica.start()
+    for _ in range(6 * 16):
+        await messaging.publish(uploaded())
+    await held.until(6 * 16)
+    held.may_end.set()
+    for replica in replicas:
+        await replica.stop()

@@ -47,7 +47,16 @@ async def asks(of: Room, then: Callable[[], None] = lambda: None) -> bool:
 async def test_one_more_is_asked_for_only_beside_one_that_can_wait(held, may_ask):
     made = room(*zip((FIRST, SECOND), held, strict=False))
     assert await asks(made) is may_ask
-    assert made.is_empty is not bool(held)
+    assert made.defers is bool(held)
+
+
+@pytest.mark.parametrize(("in_hand", "may_ask"), [(0, True), (1, True), (2, True), (3, False)])
+async def test_one_more_is_asked_for_while_a_place_is_free(in_hand, may_ask):
+    made = Room(places=3)
+    for place in range(in_hand):
+        made.take(place, URGENT)
+    assert await asks(made) is may_ask
+    assert not made.defers
 
 
 async def test_waiting_place_asks_when_the_urgent_one_is_done():

@@ -26,7 +26,7 @@ from reelay.common.errors import OutageError, SetupError
 from reelay.common.events import Event
 from reelay.common.fitness import Check
 from reelay.common.message import Message
-from reelay.common.room import PLACES, CanWait, Room, SharedPull
+from reelay.common.room import CanWait, Room, SharedPull
 from reelay.common.streams import Consumer, declare_consumer, declare_streams
 from reelay.common.tasks import end
 
@@ -104,15 +104,13 @@ class Messaging:
         message goes to another replica, uncounted, and no more are taken before it returns. A store
         that stays away while `check` finds nothing wrong is a failure of the message. While
         nothing is in hand but one message of which `can_wait(message_body)` is true, one more is
-        taken; such a consumer has no batch.
+        taken; such a consumer has no batch. Those of a batch are asked for one after another.
         """
         self._routes[consumer.durable] = Route(consumer, give_up, check)
-        if can_wait is not None:
-            self._rooms.append(partial(self._open_room, consumer, handler, Room(can_wait)))
-            return
-        # One fetch loop per message at a time: nats-py holds the first message of a larger
-        # fetch back until the batch is full or its time is over.
-        for _ in range(consumer.batch):
+        if can_wait is not None or consumer.batch > 1:
+            room = Room(can_wait, max(2, consumer.batch))
+            self._rooms.append(partial(self._open_room, consumer, handler, room))
+        else:
             self._subscriber(consumer)(handler)
 
     def on_plain(self, message: type[M], handler: Handler[M], *, queue: str = "") -> None:
@@ -203,8 +201,10 @@ class Messaging:
         )
 
     async def _open_room(self, consumer: Consumer, handler: Handler[M], room: Room) -> None:
+        # One fetch loop per message at a time: nats-py holds the first message of a larger
+        # fetch back until the batch is full or its time is over.
         first: JetStreamContext.PullSubscription | None = None
-        for _ in range(PLACES):
+        for _ in range(room.places):
             subscriber = self._subscriber(consumer)
             subscriber(handler)
             await subscriber.start()
@@ -247,10 +247,12 @@ class Messaging:
         would have ended by themselves.
         """
         await self._declare_when_ready()
-        for subscriber in self.broker.subscribers:
-            pull = getattr(subscriber, "subscription", None)
-            if isinstance(pull, JetStreamContext.PullSubscription):
-                await self.client.publish(pull._deliver, headers=GONE)
+        pulls = [
+            getattr(subscriber, "subscription", None) for subscriber in self.broker.subscribers
+        ]
+        asking = [each for each in pulls if isinstance(each, JetStreamContext.PullSubscription)]
+        for inbox in {pull._deliver for pull in asking}:
+            await self.client.publish(inbox, headers=GONE)
 
     async def _others_ask(self, consumer: Consumer) -> bool:
         with contextlib.suppress(nats.errors.Error, OSError):

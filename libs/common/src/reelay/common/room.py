@@ -1,4 +1,7 @@
-"""Two places for messages of one consumer: the second is only for beside work that can wait."""
+"""Places for messages of one consumer: one at a time asks, so that one request lies on the server.
+
+Some messages are taken only beside work that can wait for them.
+"""
 
 import asyncio
 import contextlib
@@ -8,10 +11,9 @@ from nats.aio.msg import Msg
 from nats.errors import BadSubscriptionError
 from nats.js import JetStreamContext
 
-PLACES = 2
 JOINING_TIMEOUT_S = 1.0
-"""How long a request lies on the server while a message is in hand. A server serves the oldest
-request first, so those of who has nothing to do, which lie longer, come before it nearly always."""
+"""How long a request of who defers lies on the server. It serves the oldest request first, so those
+of who has nothing to do, which lie longer, come before it nearly always."""
 
 CanWait = Callable[[bytes], bool]
 """Tells by a message's body whether its work can wait for that of another message."""
@@ -20,11 +22,13 @@ CanWait = Callable[[bytes], bool]
 class Room:
     """What one handler has in hand. At most one of its places asks for a message at a time.
 
-    It asks while nothing is in hand, or nothing but one message whose work can wait: so two that
-    cannot are never in hand at once.
+    It asks while a place is free, and nothing is in hand whose work cannot wait: so two that cannot
+    are never in hand at once.
     """
 
-    def __init__(self, can_wait: CanWait) -> None:
+    def __init__(self, can_wait: CanWait | None = None, places: int = 2) -> None:
+        """Take as many messages as there are places, of whichever work, without `can_wait`."""
+        self.places = places
         self._can_wait = can_wait
         self._held: dict[object, bool] = {}
         """Whether the work can wait, by place."""
@@ -32,13 +36,13 @@ class Room:
         self._left = asyncio.Event()
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing is in hand."""
-        return not self._held
+    def defers(self) -> bool:
+        """Whether who has nothing in hand should get a message before this."""
+        return self._can_wait is not None and bool(self._held)
 
     def take(self, place: object, body: bytes) -> None:
         """Note that a place has a message."""
-        self._held[place] = self._can_wait(body)
+        self._held[place] = self._can_wait is None or self._can_wait(body)
 
     def leave(self, place: object) -> None:
         """Note that a place has none any more."""
@@ -49,7 +53,7 @@ class Room:
     async def turn(self) -> AsyncIterator[None]:
         """Wait until one more message may be asked for; nobody else asks until the block ends."""
         async with self._asking:
-            while list(self._held.values()) not in ([], [True]):
+            while len(self._held) == self.places or not all(self._held.values()):
                 self._left.clear()
                 await self._left.wait()
             yield
@@ -73,7 +77,7 @@ class SharedPull(JetStreamContext.PullSubscription):
         self._room.leave(self)
         async with self._room.turn():
             while True:
-                lasting_s = timeout if self._room.is_empty else JOINING_TIMEOUT_S
+                lasting_s = JOINING_TIMEOUT_S if self._room.defers else timeout
                 with contextlib.suppress(TimeoutError):
                     messages = await super().fetch(1, lasting_s, heartbeat)
                     self._room.take(self, messages[0].data)

@@ -83,8 +83,8 @@ class Consumer:
     max_deliver: int = 8
     retry_base_s: float = 0.5
     """Delay before the second delivery; doubled for each further one."""
-    unacknowledged: int = 64
-    """How many messages may be with handlers at once, or what four batches of one have."""
+    unacknowledged: int = 0
+    """How many messages may be with handlers at once, if more than MOST_REPLICAS batches."""
     sole: bool = False
     """Whether nobody else consumes its messages, so that one may be put into the stream anew."""
 
@@ -101,7 +101,7 @@ class Consumer:
             ack_wait=self.ack_wait_s,
             max_deliver=-1,
             deliver_policy=DeliverPolicy.ALL,
-            max_ack_pending=max(self.unacknowledged, 4 * self.batch),
+            max_ack_pending=max(self.unacknowledged, MOST_REPLICAS * self.batch),
             max_waiting=max(self.unacknowledged, MOST_REPLICAS),
         )
 
