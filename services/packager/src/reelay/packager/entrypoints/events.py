@@ -15,13 +15,17 @@ from reelay.common.streams import fact_consumer
 from reelay.packager.handlers.bookkeeping import Bookkeeping
 from reelay.packager.handlers.census import EncoderCensus
 from reelay.packager.handlers.demanding import Demanding
-from reelay.packager.handlers.packaging import Packaging
+from reelay.packager.handlers.packaging import BATCH, Packaging
 from reelay.packager.handlers.planning import Planning
 from reelay.packager.handlers.rewriting import Rewriting
 from reelay.packager.handlers.upkeep import failed_consumer, made_consumer
 
-AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 12}
-"""Finished segments of each lane that are taken at a time; they share calls of Shaka Packager."""
+AT_ONCE = {Lane.ONDEMAND: 4, Lane.OPENING: 4, Lane.LADDER: 2 * BATCH}
+"""Finished segments of each lane that are taken at a time; they share calls of Shaka Packager.
+
+While a batch of the ladder is packaged the next one gathers. Openings are few, so that what a
+viewer waits for comes behind no full batch of them.
+"""
 
 
 def listen_to_videos(
@@ -35,7 +39,7 @@ def listen_to_videos(
     rewrite = fact_consumer("packager", "plan-rewritten", RewriteRequested.subject, batch=4)
     forget = fact_consumer("packager", "forget-video", VideoDeleted.subject)
     messaging.on(plan, planning.plan_package, give_up=planning.give_up, check=check)
-    messaging.on(rewrite, rewriting.note, give_up=planning.give_up)
+    messaging.on(rewrite, rewriting.note, give_up=planning.give_up, check=check)
     messaging.on(forget, planning.forget_video)
     messaging.on_plain(AssetUploaded, planning.expect, queue="packager")
 

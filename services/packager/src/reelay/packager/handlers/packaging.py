@@ -34,8 +34,9 @@ from reelay.packager.handlers.bookkeeping import Bookkeeping, StoredSegment, Und
 from reelay.packager.handlers.repairing import Repairing
 
 BATCH = 16
+"""Segments in one call at the most: so many are in memory, and as many of those that are urgent."""
 LINGER_S = 0.5
-"""How long ladder segments wait for each other, to share a call and a transaction."""
+"""How long ladder segments wait for a full batch, to share a call and a transaction."""
 PICTURE_SOON_S = 0.2
 """How long sound that is waited for itself waits for the picture of the same chunk."""
 
@@ -75,12 +76,14 @@ class Packaging:
         books: Bookkeeping,
         repairing: Repairing,
         tell: Tell,
+        linger_s: float = LINGER_S,
     ) -> None:
         self._store = store
         self._shaka = shaka
         self._books = books
         self._repairing = repairing
         self._tell = tell
+        self._linger_s = linger_s
         self._urgent: asyncio.Queue[_Job] = asyncio.Queue()
         self._patient: asyncio.Queue[_Job] = asyncio.Queue()
 
@@ -114,7 +117,7 @@ class Packaging:
         """Work off finished segments for ever; those that a viewer waits for on their own way."""
         await asyncio.gather(
             self._work_off(self._urgent, self._urgent_linger_s),
-            self._work_off(self._patient, lambda jobs: LINGER_S),
+            self._work_off(self._patient, lambda jobs: self._linger_s),
         )
 
     async def _work_off(
