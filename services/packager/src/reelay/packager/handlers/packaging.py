@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import structlog
 from nats.errors import Error as NatsError
@@ -169,8 +170,7 @@ class Packaging:
             )
             await self._tell_viewers(wanted)
             await self._books.note(stored)
-        for ready in batch:
-            await self._store.delete(ready.staging_key)
+        await asyncio.gather(*(self._store.delete(ready.staging_key) for ready in batch))
 
     async def _tell_viewers(self, stored: list[SegmentReady]) -> None:
         """Let those who wait look at once: the fact, which nobody misses, takes 15 ms more."""
@@ -189,18 +189,24 @@ class Packaging:
         self, batch: list[SegmentReady], under_way: dict[str, UnderWay]
     ) -> list[CmafSegment]:
         async with AsyncExitStack() as stack:
+            copies = await asyncio.gather(
+                *(self._copy(ready, stack) for ready in batch),
+                return_exceptions=True,  # the stack has to outlive all of them
+            )
             raw = []
-            for ready in batch:
-                try:
-                    path = await stack.enter_async_context(
-                        local_copy(self._store, ready.staging_key)
-                    )
-                except ObjectMissingError as error:
-                    await assert_in_use(self._store)
-                    raise StagedSegmentGoneError(f"{ready.staging_key} is gone") from error
+            for ready, copy in zip(batch, copies, strict=True):
+                if isinstance(copy, BaseException):
+                    raise copy
                 kind = under_way[ready.package_id].plan.rendition(ready.rendition).kind
-                raw.append(RawSegment(path, kind))
+                raw.append(RawSegment(copy, kind))
             return await self._shaka.package(raw)
+
+    async def _copy(self, ready: SegmentReady, stack: AsyncExitStack) -> Path:
+        try:
+            return await stack.enter_async_context(local_copy(self._store, ready.staging_key))
+        except ObjectMissingError as error:
+            await assert_in_use(self._store)
+            raise StagedSegmentGoneError(f"{ready.staging_key} is gone") from error
 
     async def _store_segment(
         self, ready: SegmentReady, segment: CmafSegment, package: UnderWay
