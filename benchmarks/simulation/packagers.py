@@ -3,6 +3,9 @@
 After each batch of segments that makes room, each plan, each news of a demand and every few seconds
 a replica decides; one decision at a time, whichever replica takes it, and it takes longer the more
 packages are unfinished.
+
+How much goes into a call, and how long a call of the ladder waits to be full, is imported from the
+packager. One inbox stands for what all replicas have in hand: that is more than their calls take.
 """
 
 import random
@@ -15,11 +18,15 @@ import simpy
 from simpy.events import ProcessGenerator
 
 from benchmarks.simulation.service_times import ServiceTimes
+from reelay.common.commands import Lane
+from reelay.packager.entrypoints.events import AT_ONCE
 from reelay.packager.handlers.packaging import BATCH, LINGER_S
 from reelay.packager.handlers.upkeep import TICK_S, TICKS_A_LOOK
 
 ENCODERS_A_REPLICA = 100
 """Each makes about a segment a second, and a replica packages more than a hundred."""
+URGENT = min(BATCH, AT_ONCE[Lane.ONDEMAND] + AT_ONCE[Lane.OPENING])
+"""Segments in one call that viewers may wait for: a replica has no more of them in hand."""
 HOUR_S = 3600.0
 
 Do = Callable[[], None]
@@ -68,20 +75,30 @@ class _Part:
 class _Inbox:
     """Segments that wait to be packaged, as parts of chunks, and workers that wait for them."""
 
+    most: int
+    """Segments in one call."""
     parts: deque[_Part] = field(default_factory=deque)
     segments: int = 0
     idle: deque[simpy.Event] = field(default_factory=deque)
+    lingering: deque[simpy.Event] = field(default_factory=deque)
+    """Workers that wait for a full call."""
+
+    @property
+    def is_full(self) -> bool:
+        return self.segments >= self.most
 
     def put(self, segments: int, store: Store) -> None:
         self.parts.append(_Part(segments, store))
         self.segments += segments
         if self.idle:
             self.idle.popleft().succeed()
+        if self.lingering and self.is_full:
+            self.lingering.popleft().succeed()
 
     def take(self) -> tuple[int, list[Store]]:
         """Return how many segments go into one call, and what to do for parts that end with it."""
         ended: list[Store] = []
-        count = min(BATCH, self.segments)
+        count = min(self.most, self.segments)
         room = count
         while room and self.parts:
             part = self.parts[0]
@@ -108,7 +125,7 @@ class Packagers:
     ) -> None:
         self._env, self._times, self._lock = env, times, lock
         self._decide, self._has_work = decide, has_work
-        self._urgent, self._patient = _Inbox(), _Inbox()
+        self._urgent, self._patient = _Inbox(URGENT), _Inbox(BATCH)
         self._news = [env.event() for _ in range(count)]
         for replica in range(count):
             env.process(self._work_off(self._urgent, 0.0))
@@ -135,14 +152,22 @@ class Packagers:
             while not inbox.parts:
                 inbox.idle.append(self._env.event())
                 yield inbox.idle[-1]
-            if linger_s and inbox.segments < BATCH:
-                yield self._env.timeout(linger_s)
+            if linger_s and not inbox.is_full:
+                yield from self._linger(inbox, linger_s)
                 if not inbox.parts:
                     continue
             count, ended = inbox.take()
             yield self._env.timeout(self._times.packaging_s(count) + self._times.hops_s)
             if any([store() for store in ended]):
                 yield from self._lock.decide(self._decide)
+
+    def _linger(self, inbox: _Inbox, linger_s: float) -> ProcessGenerator:
+        """Wait until a call is full, or so long."""
+        full = self._env.event()
+        inbox.lingering.append(full)
+        yield self._env.any_of([full, self._env.timeout(linger_s)])
+        if not full.triggered:
+            inbox.lingering.remove(full)
 
     def _answer(self, replica: int) -> ProcessGenerator:
         """Decide once for all demands that came meanwhile."""
