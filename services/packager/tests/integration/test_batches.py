@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 import pytest
@@ -11,6 +12,7 @@ from reelay.common.commands import Lane
 from reelay.common.events import SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.service import background
+from reelay.common.storage import assert_works
 from reelay.packager.adapters.shaka import ShakaPackager
 from reelay.packager.entrypoints.events import AT_ONCE, listen_to_encoders
 from reelay.packager.handlers.bookkeeping import Bookkeeping, UnderWay
@@ -66,7 +68,8 @@ async def packaging(house: House, books: NotedBatches) -> AsyncIterator[None]:
     use_case = Packaging(
         house.store, shaka, books, repairing, house.messaging.tell, linger_s=NEVER_S
     )
-    listen_to_encoders(house.messaging, use_case, books, house.census)
+    check = partial(assert_works, house.store)
+    listen_to_encoders(house.messaging, use_case, books, house.census, check)
     async with background(use_case.run()):
         await house.messaging.start()
         yield

@@ -37,9 +37,10 @@ async def upload(system: System, owner: str, data: bytes) -> tuple[UUID, str]:
     video_id = await system.draft(owner)
     client = system.as_user(owner)
     path = await client.create(len(data), video_id=video_id)
-    assert (await client.patch(path, 0, data)).status_code == 204
     before = await system.number_of(AssetUploaded)
-    return video_id, (await system.facts(AssetUploaded, before))[-1].source_key  # type: ignore[attr-defined]
+    assert (await client.patch(path, 0, data)).status_code == 204
+    facts = await system.facts(AssetUploaded, before + 1)
+    return video_id, facts[-1].source_key  # type: ignore[attr-defined]
 
 
 async def delete(system: System, video_id: UUID) -> None:

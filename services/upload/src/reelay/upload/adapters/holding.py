@@ -102,8 +102,9 @@ class PostgresHolding:
 
     async def close(self) -> None:
         """Give up the connection."""
-        if self._connection is not None:
-            await self._connection.close()
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
 
     async def _acquire(self, upload_id: UUID, *, urgent: bool) -> Hold:
         loop = asyncio.get_running_loop()
@@ -181,7 +182,7 @@ class PostgresHolding:
                     cursor = await connection.execute(query.encode(), (_key(upload_id),))
                     row = await cursor.fetchone()
                 except psycopg.OperationalError as error:
-                    self._connection = None
+                    await self.close()
                     if last_try:
                         raise DatabaseSilentError from error
                     log.warning("lock connection lost", error=repr(error)[:300])
