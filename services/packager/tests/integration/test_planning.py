@@ -190,6 +190,15 @@ class SlowReader(FakeReader):
         raise AssertionError
 
 
+async def listening(house: House, reader: FakeReader) -> Rewriting:
+    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
+    check = partial(assert_works, house.store)
+    rewriting = Rewriting(house.outbox, house.store, planning, check)
+    listen_to_videos(house.messaging, planning, rewriting, check)
+    await house.messaging.start()
+    return rewriting
+
+
 async def until_idle(house: House, durable: str) -> None:
     """Wait until a consumer has digested all there is."""
     while True:
@@ -202,11 +211,7 @@ async def until_idle(house: House, durable: str) -> None:
 async def test_clip_is_planned_while_many_long_sources_are_rewritten(house: House) -> None:
     clip = plan(30, size=(640, 360), asset="c" * 64)
     reader = SlowReader(clip.source)
-    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
-    check = partial(assert_works, house.store)
-    rewriting = Rewriting(house.outbox, house.store, planning, check)
-    listen_to_videos(house.messaging, planning, rewriting, check)
-    await house.messaging.start()
+    rewriting = await listening(house, reader)
     async with background(house.outbox.run(), rewriting.run()), asyncio.timeout(60):
         for number in range(10):
             await house.store.put(f"sources/{number}.ts", b"film")
@@ -237,13 +242,8 @@ async def test_clip_is_planned_beside_more_sources_that_cannot_be_read_than_are_
     monkeypatch.setattr(outages, "BLAMED_AFTER_S", 0.1)
     await house.store.put("sources/clip", b"film")
     clip = plan(30, size=(640, 360), asset="c" * 64)
-    reader = DamagedReader(clip.source)
-    planning = Planning(house.outbox, house.store, reader, house.dispatcher, VERSIONS)  # type: ignore[arg-type]
-    check = partial(assert_works, house.store)
-    rewriting = Rewriting(house.outbox, house.store, planning, check)
-    listen_to_videos(house.messaging, planning, rewriting, check)
-    await house.messaging.start()
-    async with background(house.outbox.run()), asyncio.timeout(60):
+    rewriting = await listening(house, DamagedReader(clip.source))
+    async with background(house.outbox.run(), rewriting.run()), asyncio.timeout(60):
         for number in range(10):
             await house.messaging.publish(request_of(f"{number:064}", f"sources/{number}.damaged"))
         await house.messaging.publish(request_of("c" * 64, "sources/clip"))

@@ -1,7 +1,6 @@
 """A packager that is killed while it rewrites a source: the next one does it again."""
 
 import asyncio
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,9 +12,10 @@ import pytest
 from reelay.common.events import PackageRequested
 from reelay.common.messaging import Messaging
 from reelay.common.storage import ObjectStore
-from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary, shaka_binary
-from reelay.common.testing.servers import Program, free_port, wait_until
+from reelay.common.testing.media import Media, ffmpeg_binary
+from reelay.common.testing.servers import Program, wait_until
 
+from .packagers import packager_at
 from .test_programs import script
 
 pytestmark = pytest.mark.integration
@@ -27,20 +27,7 @@ def start(nats: Program, database_url: str, tmp_path: Path) -> Iterator[Callable
     with ExitStack() as stack:
 
         def start_one(ffmpeg: str) -> Program:
-            port = free_port()
-            settings = {
-                "PORT": port,
-                "NATS_URL": nats.url,
-                "DATABASE_URL": database_url,
-                "STORE_URL": f"file://{tmp_path}/store",
-                "FFMPEG": ffmpeg,
-                "FFPROBE": ffprobe_binary(),
-                "SHAKA": shaka_binary(),
-            }
-            environment = [f"PACKAGER_{name}={value}" for name, value in settings.items()]
-            argv = ["/usr/bin/env", *environment, sys.executable, "-m", "reelay.packager"]
-            url = f"http://127.0.0.1:{port}"
-            program = Program(argv, port, url, tmp_path / f"packager-{port}.log")
+            program = packager_at(nats.url, database_url, tmp_path, ffmpeg)
             program.start()
             stack.callback(program.kill)
             return program
