@@ -10,6 +10,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from reelay.common.testing.media import Media
@@ -19,6 +20,8 @@ from .conftest import Instance, start_instance
 from .uploads import Upload
 
 pytestmark = pytest.mark.e2e
+
+REELAY = str(Path(sys.executable).parent / "reelay")
 
 Line = dict[str, Any]
 
@@ -34,11 +37,11 @@ def watched_instance(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Insta
 class Watching:
     """`reelay watch --json` that runs, and what it wrote."""
 
-    def __init__(self, instance: Instance, identity: str, folder: Path) -> None:
+    def __init__(self, instance: Instance, identity: str, folder: Path, *options: str) -> None:
         self._out, self._err = folder / f"{identity}.out", folder / f"{identity}.err"
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
-                [str(Path(sys.executable).parent / "reelay"), "watch", "--json", identity],
+                [REELAY, "watch", "--json", *options, identity],
                 env=instance.environment, stdout=out, stderr=err,
             )  # fmt: skip
 
@@ -64,9 +67,9 @@ class Watching:
 
 
 @contextmanager
-def watching(instance: Instance, identity: str, folder: Path) -> Iterator[Watching]:
+def watching(instance: Instance, identity: str, folder: Path, *options: str) -> Iterator[Watching]:
     """Run `reelay watch`."""
-    watch = Watching(instance, identity, folder)
+    watch = Watching(instance, identity, folder, *options)
     try:
         yield watch
     finally:
@@ -112,6 +115,26 @@ def test_film_is_watched_from_its_plan_until_it_is_ready(
     assert stored(watch.lines) == whole
     last = watch.lines[-1]
     assert (last["event"], last["state"], last["progress"]) == ("state", "ready", 1.0)
+
+
+def test_viewer_of_a_whole_film_is_on_its_map(
+    watched_instance: Instance, media: Media, tmp_path: Path
+) -> None:
+    upload = Upload(watched_instance, media.numbered(4, "25", (320, 180))).begin()
+    upload.send()
+    with watching(watched_instance, upload.video_id, tmp_path, "--follow") as watch:
+        package = watch.first("package")
+        name = next(iter(package["renditions"]))
+        content = f"{watched_instance.url}/api/v1/content/{package['package_id']}"
+        url = f"{content}/video/{name}/2.m4s"
+
+        def watched() -> bool:
+            httpx.get(url).raise_for_status()
+            return any(line["event"] == "watching" for line in watch.lines)
+
+        wait_until(watched, "the viewer is seen", 30)
+        seen = watch.first("watching")
+    assert (seen["rendition"], seen["number"], seen["position_s"]) == (name, 2, 1.0)
 
 
 def test_film_that_is_deleted_while_it_is_made_is_watched_no_longer(

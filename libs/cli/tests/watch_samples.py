@@ -4,7 +4,17 @@ from uuid import UUID
 
 from reelay.cli.watch_map import Package, PackageMap, Rendition, runs
 from reelay.cli.watch_state import WatchState
-from reelay.common.commands import EncodeChunk, Lane, SegmentSpec, SourceSpec, VideoOutput
+from reelay.common.commands import (
+    DemandWithdrawn,
+    EncodeChunk,
+    Lane,
+    SegmentDemanded,
+    SegmentSpec,
+    SourceSpec,
+    VideoOutput,
+    ViewerSeen,
+    ViewersSeen,
+)
 from reelay.common.events import (
     ManifestUpdated,
     PackagePlanned,
@@ -71,6 +81,20 @@ def chunk(
         audio_rendition="audio" if "audio" in names else None,
         audio_segments=segments if "audio" in names else [],
     )  # fmt: skip
+
+
+def demand(path: str, viewer: str = "", teller: str = "") -> SegmentDemanded:
+    return SegmentDemanded(package_id=ID, path=path, viewer=viewer, teller=teller)
+
+
+def withdrawn(path: str, viewer: str = "", teller: str = "") -> DemandWithdrawn:
+    return DemandWithdrawn(package_id=ID, path=path, viewer=viewer, teller=teller)
+
+
+def seen(*viewers: tuple[str, str, float], package_id: str = ID) -> ViewersSeen:
+    """Viewers, what each was sent last, and how long ago that was."""
+    told = [ViewerSeen(viewer=name, path=path, ago_s=ago_s) for name, path, ago_s in viewers]
+    return ViewersSeen(package_id=package_id, viewers=told)
 
 
 def failed(reason: str = "The disk is full.") -> TranscodeFailed:

@@ -7,17 +7,19 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from nats.aio.msg import Msg
 from nats.js.api import ConsumerConfig
 
 from reelay.cli.watch_past import BEFORE_ITS_PLAN
 from reelay.cli.watch_sources import listen
+from reelay.common.commands import ViewersAsked
 from reelay.common.events import PackageRemoved
 from reelay.common.message import Message
 from reelay.common.messaging import Messaging
 from reelay.common.tasks import end
 from reelay.common.testing.servers import Program
 
-from ..watch_samples import ID, chunk, planned, stored
+from ..watch_samples import ID, chunk, planned, seen, stored
 
 pytestmark = pytest.mark.integration
 
@@ -136,3 +138,22 @@ async def test_package_that_was_removed_and_is_not_planned_again_has_no_facts(
         await packager.publish(planned())
         await noted.until(lambda: bool(noted.messages))
     assert noted.messages == [planned()]
+
+
+async def test_who_serves_the_package_is_asked_for_viewers_again_and_again(
+    packager: Messaging, nats: Program
+) -> None:
+    asked = asyncio.Queue[str]()
+
+    async def on_asked(msg: Msg) -> None:
+        asked.put_nowait(ViewersAsked.model_validate_json(msg.data).package_id)
+
+    await packager.client.subscribe(ViewersAsked.subject, cb=on_asked)
+    await packager.client.flush()
+    async with listening(nats) as noted, asyncio.timeout(20):
+        assert [await asked.get(), await asked.get()] == [ID, ID]
+        await packager.tell(seen(("me", "video/360p/1.m4s", 0.0), package_id="0b" * 32))
+        mine = seen(("me", "video/360p/1.m4s", 0.0))
+        await packager.tell(mine)
+        await noted.until(lambda: bool(noted.messages))
+    assert noted.messages == [mine]

@@ -6,7 +6,7 @@ from reelay.common.commands import EncoderAlive, Lane, SegmentDemanded
 from reelay.common.events import SegmentFailed, TranscodeCompleted, TranscodeFailed
 from reelay.common.message import Message
 
-from ..watch_samples import ID, PACKAGE, chunk, planned, stored
+from ..watch_samples import ID, PACKAGE, chunk, planned, seen, stored
 
 
 def told(before: list[Message], after: list[Message], *, later_s: float = 0.0) -> list[dict]:
@@ -67,6 +67,29 @@ def test_viewers_and_encoders_come_and_go() -> None:
     assert told([demand, alive], [], later_s=5) == [
         {"event": "demand-over", **where}, {"event": "encoders", "alive": 0}
     ]  # fmt: skip
+
+
+def test_who_watches_is_told_as_often_as_that_changes() -> None:
+    first, next_one = seen(("one", "video/720p/4.m4s", 0.0)), seen(("one", "video/720p/5.m4s", 0.0))
+    here = {"rendition": "720p", "number": 4, "position_s": 4.0}
+    assert told([], [first]) == [{"event": "watching", **here}]
+    assert told([first], [first], later_s=1) == []
+    assert told([first], [next_one], later_s=4) == [
+        {"event": "watching", "rendition": "720p", "number": 5, "position_s": 8.0},
+        {"event": "watching-over", **here},
+    ]
+    assert told([first], [], later_s=11) == [{"event": "watching-over", **here}]
+
+
+def test_first_line_tells_waiting_and_watching_viewers_apart() -> None:
+    state = WatchState(PACKAGE, "Film")
+    state.hear(SegmentDemanded(package_id=ID, path="video/720p/4.m4s", viewer="one"), 1.0)
+    state.hear(seen(("two", "video/360p/1.m4s", 0.0), ("six", "video/360p/1.m4s", 0.0)), 1.0)
+    (line,) = changes(None, state.map(1.0))
+    assert line["viewers"] == [
+        {"rendition": "360p", "number": 1, "position_s": 0.0, "count": 2, "waits": False},
+        {"rendition": "720p", "number": 4, "position_s": 4.0, "count": 1, "waits": True},
+    ]
 
 
 def test_state_is_told_with_the_reason_of_a_failure() -> None:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from reelay.cli.watch_map import bit_range, runs
 from reelay.cli.watch_state import WatchState
-from reelay.common.commands import DemandWithdrawn, EncoderAlive, Lane, SegmentDemanded
+from reelay.common.commands import EncoderAlive, Lane
 from reelay.common.events import (
     SegmentFailed,
     SegmentReady,
@@ -23,6 +23,7 @@ from ..watch_samples import (
     REMOVED,
     VIDEO,
     chunk,
+    demand,
     encoding,
     everything,
     failed,
@@ -30,6 +31,7 @@ from ..watch_samples import (
     planned,
     stored,
     stored_runs,
+    withdrawn,
 )
 
 
@@ -41,14 +43,6 @@ def ready(task: int = 1) -> SegmentReady:
 def gave_up(attempt: int = 1, task: int = 1) -> SegmentFailed:
     return SegmentFailed(task_id=UUID(int=task), package_id=ID, attempt=attempt,
                          reason="FFmpeg died.", log_tail="")  # fmt: skip
-
-
-def demand(path: str, viewer: str = "", teller: str = "") -> SegmentDemanded:
-    return SegmentDemanded(package_id=ID, path=path, viewer=viewer, teller=teller)
-
-
-def withdrawn(path: str, viewer: str = "", teller: str = "") -> DemandWithdrawn:
-    return DemandWithdrawn(package_id=ID, path=path, viewer=viewer, teller=teller)
 
 
 def alive(encoder: str) -> EncoderAlive:
@@ -209,43 +203,6 @@ def test_segment_in_several_lanes_is_shown_in_the_most_urgent() -> None:
     )
     assert encoding(known, "360p") == {"opening": [(1, 4)], "ladder": [(5, 6)]}
     assert encoding(known, "720p") == {"ondemand": [(5, 5)], "ladder": [(1, 4), (6, 6)]}
-
-
-def test_viewers_are_those_heard_in_the_last_three_seconds() -> None:
-    known = hear((demand("video/720p/4.m4s"), 10), (demand("audio/main/2.m4s"), 7), now=10)
-    assert [(v.rendition, v.number, v.position_s) for v in known.viewers] == [("720p", 4, 4.0)]
-
-
-def test_viewers_of_one_segment_are_counted_each_once() -> None:
-    known = hear(
-        *((demand("video/720p/4.m4s", viewer), 9.0) for viewer in ("one", "two", "two")),
-        (demand("video/720p/4.m4s", "one", "elsewhere"), 9.0),
-        (demand("video/720p/init.mp4", "three"), 9.0),
-        (stored(("720p", 1, 3)), 1),
-        now=10,
-    )
-    assert [(v.rendition, v.number, v.count) for v in known.viewers] == [("720p", 4, 3)]
-
-
-def test_viewer_who_left_waits_no_more_where_it_left() -> None:
-    path = "video/720p/4.m4s"
-    heard = [(demand(path, "one", "here"), 9.0), (demand(path, "one", "there"), 9.0)]
-    assert hear(*heard, (withdrawn(path, "one", "here"), 9.5), now=10).viewers
-    gone = [*heard, (withdrawn(path, "one", "here"), 9.5), (withdrawn(path, "one", "there"), 9.5)]
-    assert not hear(*gone, now=10).viewers
-    assert hear(*gone, (demand(path, "one", "here"), 9.8), now=10).viewers
-
-
-def test_viewer_of_an_init_segment_waits_for_the_first_missing_segment() -> None:
-    asked = (demand("video/360p/init.mp4"), 10.0)
-    known = hear(asked, (stored(("360p", 1, 2)), 1), now=10)
-    assert [(v.number, v.position_s) for v in known.viewers] == [(3, 2.0)]
-
-
-def test_demand_for_what_was_never_promised_is_no_viewer() -> None:
-    paths = ("video/720p/7.m4s", "video/144p/1.m4s", "master.m3u8", "video/720p/index.m3u8", "")
-    known = hear(*((demand(path), 1.0) for path in paths), now=1)
-    assert (known.viewers, known.news) == ((), ())
 
 
 def test_encoders_are_those_heard_in_the_last_five_seconds() -> None:

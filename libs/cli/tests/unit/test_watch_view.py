@@ -161,6 +161,22 @@ def test_markers_tell_how_many_wait() -> None:
     assert markers(viewers, 20.0, 20) == "   ▲720p(6)+audio"
 
 
+def test_markers_tell_who_watches_from_who_waits() -> None:
+    viewers = [
+        Viewer("720p", 1, 3.0, 2, waits=False),
+        Viewer("720p", 4, 12.0, 9, waits=False),
+        Viewer("360p", 4, 12.0),
+    ]
+    assert markers(viewers, 20.0, 20) == "   ●720p(2) ▲360p"
+
+
+def test_legend_tells_of_viewers_only_where_some_watch() -> None:
+    known = replace(FILM, viewers=(Viewer("720p", 3, 2.0, waits=False),))
+    assert "▲ viewer waits  ● viewer watches" in draw(known, 80).plain
+    assert "viewer waits" not in draw(FILM, 80).plain
+    assert "o viewer watches" in draw(known, 80, ascii_only=True).plain
+
+
 def test_ticks_never_touch() -> None:
     assert ticks(14.0, 32) == "0:00       0:05       0:10"
     assert "  1:00:00  " in ticks(36_000.0, 200) or " 1:00:00 " in ticks(36_000.0, 200)

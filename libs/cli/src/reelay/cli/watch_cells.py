@@ -8,7 +8,7 @@ from reelay.cli.watch_map import Rendition, Viewer, runs
 
 WHOLE = 1 - 1e-6
 """From here on a cell counts as full: sums of floating-point parts rarely reach 1."""
-MARKER = "▲"
+WAITS, WATCHES = "▲", "●"
 STEPS_S = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 36000)
 TICK_CELLS = 10
 """Least distance of two ticks on the time axis, wide enough for `10:00:00`."""
@@ -31,15 +31,23 @@ def cell_of(position_s: float, duration_s: float, cells: int) -> int:
 
 
 def markers(viewers: Iterable[Viewer], duration_s: float, cells: int) -> str:
-    """Return a line of at most `cells` characters: where viewers wait, and for what."""
+    """Return a line of at most `cells` characters: where viewers wait or watch, and what.
+
+    Where some wait, only these are told.
+    """
     waiting: dict[int, Counter[str]] = {}
+    watching: dict[int, Counter[str]] = {}
     for viewer in viewers:
         cell = cell_of(viewer.position_s, duration_s, cells)
-        waiting.setdefault(cell, Counter())[viewer.rendition] += viewer.count
+        counts = (waiting if viewer.waits else watching).setdefault(cell, Counter())
+        counts[viewer.rendition] += viewer.count
     line = [" "] * cells
+    for cell in watching:
+        line[cell] = WATCHES
     for cell in waiting:
-        line[cell] = MARKER
-    for cell, counts in waiting.items():
+        line[cell] = WAITS
+        watching.pop(cell, None)
+    for cell, counts in (waiting | watching).items():
         _place(line, cell, "+".join(_label(name, count) for name, count in counts.items()))
     return "".join(line).rstrip()
 

@@ -13,6 +13,7 @@ from reelay.common.commands import (
     EncoderAlive,
     Lane,
     SegmentDemanded,
+    ViewersSeen,
 )
 from reelay.common.events import (
     ManifestUpdated,
@@ -30,7 +31,7 @@ MODELS: dict[str, type[Message]] = {
     model.subject: model
     for model in (
         PackagePlanned, ManifestUpdated, TranscodeCompleted, TranscodeFailed, PackageRemoved,
-        SegmentFailed, SegmentDemanded, DemandWithdrawn, EncoderAlive,
+        SegmentFailed, SegmentDemanded, DemandWithdrawn, ViewersSeen, EncoderAlive,
     )
 } | {SegmentReady.subject.replace("*", lane): SegmentReady for lane in Lane}  # fmt: skip
 

@@ -19,10 +19,10 @@ def changes(before: PackageMap | None, after: PackageMap) -> Iterator[Line]:
         yield from _encoding(old, row)
     for viewer in after.viewers:
         if viewer not in before.viewers:
-            yield _viewer("demanded", viewer)
+            yield _viewer("demanded" if viewer.waits else "watching", viewer)
     for viewer in before.viewers:
         if viewer not in after.viewers:
-            yield _viewer("demand-over", viewer)
+            yield _viewer("demand-over" if viewer.waits else "watching-over", viewer)
     if before.encoders != after.encoders:
         yield {"event": "encoders", "alive": after.encoders}
     if (before.state, before.reason) != (after.state, after.reason):
@@ -45,7 +45,9 @@ def _package(known: PackageMap) -> Line:
             }
             for row in known.rows
         },
-        "viewers": [{**_position(each), "count": each.count} for each in known.viewers],
+        "viewers": [
+            {**_position(each), "count": each.count, "waits": each.waits} for each in known.viewers
+        ],
     }
 
 

@@ -97,13 +97,14 @@ class News:
 
 @dataclass(frozen=True)
 class Viewer:
-    """Who waits for a segment now."""
+    """Who waits for a segment now, or was sent it last."""
 
     rendition: str
     number: int
     position_s: float
     count: int = field(default=1, compare=False)
     """How many they are."""
+    waits: bool = True
 
 
 @dataclass(frozen=True)

@@ -15,14 +15,15 @@ from reelay.cli.errors import CommandError
 from reelay.cli.watch_ears import WORK_SUBJECTS, Ears, pass_on
 from reelay.cli.watch_past import FACTS, TIMEOUT_S, find_beginning
 from reelay.cli.watch_queue import keep_looking, look_at_work
-from reelay.common.commands import DemandWithdrawn, EncoderAlive, SegmentDemanded
+from reelay.cli.watch_seen import keep_asking
+from reelay.common.commands import DemandWithdrawn, EncoderAlive, SegmentDemanded, ViewersSeen
 from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.streams import EVENTS
 from reelay.common.tasks import end
 
 LOOK_AT_WORK_EVERY_S = 30.0
-PLAIN = (WORK_SUBJECTS, SegmentDemanded.subject, DemandWithdrawn.subject, EncoderAlive.subject,
-         SegmentReady.subject, SegmentFailed.subject)  # fmt: skip
+PLAIN = (WORK_SUBJECTS, SegmentDemanded.subject, DemandWithdrawn.subject, ViewersSeen.subject,
+         EncoderAlive.subject, SegmentReady.subject, SegmentFailed.subject)  # fmt: skip
 """Heard as they pass: work is never taken from its stream, and nothing is answered."""
 
 
@@ -31,26 +32,30 @@ async def listen(
 ) -> None:
     """Pass on all messages about a package: first the facts of the past, then what comes.
 
-    Signs of life of encoders are passed on too, and again and again what lies in the queue.
+    Signs of life of encoders are passed on too, and again and again what lies in the queue and
+    where viewers are.
     Returns when the connection is lost; raises CommandError when there is none.
     """
     lost = asyncio.Event()
     client = await _connect(url, lost)
     jetstream, about = client.jetstream(timeout=TIMEOUT_S), package_id.encode()
-    facts = looking = None
+    facts = None
+    asking: list[asyncio.Task[None]] = []
     try:
         # Plain messages first, so that no work is asked for between the past and the present.
         await _hear_plain(client, about, ears)
         await look_at_work(jetstream, about, ears)
         facts = await _hear_facts(jetstream, about, ears)
-        looking = asyncio.create_task(keep_looking(jetstream, about, ears, look_every_s))
+        asking = [
+            asyncio.create_task(keep_looking(jetstream, about, ears, look_every_s)),
+            asyncio.create_task(keep_asking(client, package_id)),
+        ]
         await lost.wait()
     except (nats.errors.Error, JetStreamError) as error:
         if not lost.is_set():
             raise CommandError(f"NATS refused: {error}") from error
     finally:
-        if looking is not None:
-            await end(looking)
+        await end(*asking)
         with contextlib.suppress(nats.errors.Error):
             if facts is not None:
                 await facts.unsubscribe()

@@ -14,6 +14,7 @@ from uuid import UUID
 from reelay.cli.watch_decisions import decided_at_s, is_outdated, latest
 from reelay.cli.watch_map import News, Package, PackageMap, Row, Viewer, bit_range, lowest
 from reelay.cli.watch_news import sentence
+from reelay.cli.watch_seen import Seen
 from reelay.cli.watch_tasks import LONG_AGO, QUIET_S, Tasks
 from reelay.cli.watch_waiting import Waiting
 from reelay.common.commands import (
@@ -22,6 +23,7 @@ from reelay.common.commands import (
     EncoderAlive,
     Lane,
     SegmentDemanded,
+    ViewersSeen,
 )
 from reelay.common.events import (
     ManifestUpdated,
@@ -64,6 +66,7 @@ class WatchState:
         self._reopened_at = LONG_AGO
         self._tasks = Tasks()
         self._waiting = Waiting()
+        self._seen = Seen()
         self._encoders: dict[str, float] = {}
         self._planned: dict[float, UUID] = {}
         self._decided_at: datetime | None = None
@@ -88,6 +91,8 @@ class WatchState:
                 self._waiting.demand(message, at)
             case DemandWithdrawn():
                 self._waiting.withdraw(message, at)
+            case ViewersSeen():
+                self._seen.note(message, at)
             case EncoderAlive():
                 heard = self._encoders.get(message.encoder_id, at)
                 self._encoders[message.encoder_id] = max(heard, at)
@@ -253,19 +258,27 @@ class WatchState:
         return {name: dict(mine) for name, mine in lanes.items()}
 
     def _viewers(self, now: float, stored: Mapping[str, int]) -> tuple[Viewer, ...]:
+        waiting = self._at_segments(self._waiting.count(now), stored, waits=True)
+        seen = self._seen.count(now, without=self._waiting.viewers(now))
+        viewers = waiting + self._at_segments(seen, stored, waits=False)
+        return tuple(sorted(viewers, key=lambda one: (one.position_s, one.rendition, one.waits)))
+
+    def _at_segments(
+        self, paths: Mapping[str, int], stored: Mapping[str, int], *, waits: bool
+    ) -> list[Viewer]:
+        """Return the viewers at promised segments, given how many there are at each path."""
         found = Counter[tuple[str, int]]()
-        for path, count in self._waiting.count(now).items():
+        for path, count in paths.items():
             place = self.package.locate(path)
             if place is not None:
                 rendition, number = place
                 # For an init segment a viewer waits until any segment of the rendition is stored.
                 missing = rendition.whole & ~stored[rendition.name]
                 found[rendition.name, number or lowest(missing) or 1] += count
-        viewers = (
-            Viewer(name, number, self.package.rendition(name).start_s(number), count)
+        return [
+            Viewer(name, number, self.package.rendition(name).start_s(number), count, waits)
             for (name, number), count in found.items()
-        )
-        return tuple(sorted(viewers, key=lambda viewer: (viewer.position_s, viewer.rendition)))
+        ]
 
 
 def _newest(news: Mapping[str, float]) -> list[tuple[str, float]]:

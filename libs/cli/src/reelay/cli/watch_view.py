@@ -7,12 +7,13 @@ from collections.abc import Sequence
 from rich.text import Text
 
 from reelay.cli import quantities
-from reelay.cli.watch_cells import WHOLE, flow, markers, shares, ticks
+from reelay.cli.watch_cells import WAITS, WATCHES, WHOLE, flow, markers, shares, ticks
 from reelay.cli.watch_map import PackageMap, Row
 from reelay.common.commands import Lane
 
 STORED = "green"
 PROMISED = ("·", "bright_black")
+VIEWERS = {WAITS: ("bold red", "viewer waits"), WATCHES: ("bold cyan", "viewer watches")}
 LANES = {
     Lane.ONDEMAND: ("▓", "magenta"),
     Lane.OPENING: ("▒", "yellow"),
@@ -25,7 +26,7 @@ COUNTS_FROM_WIDTH = 60
 """Narrower terminals show no counts beside the rows."""
 NEWS_LINES = 5
 KEYS = "q or Ctrl-C leaves"
-ASCII = str.maketrans("█▉▊▋▌▍▎▏▓▒░·▲", "#=======!+-.^")
+ASCII = str.maketrans("█▉▊▋▌▍▎▏▓▒░·▲●", "#=======!+-.^o")
 
 
 def draw(
@@ -39,7 +40,7 @@ def draw(
     width = max(width, 1)
     body = [*_head(known, width), Text(), *_map(known, width)]
     foot = [_keys()] if keys else []
-    legend = _legend(width)
+    legend = _legend(known, width)
     room = height - len(body) - len(foot) if height is not None else len(legend) + 1 + NEWS_LINES
     if room >= len(legend):
         body += legend
@@ -88,8 +89,10 @@ def _map(known: PackageMap, width: int) -> list[Text]:
         line.append_text(_cells(row, duration_s, cells))
         line.append(f"{stored:>{count}}" if count else "", style="bright_black")
         lines.append(line)
-    waiting = markers(known.viewers, duration_s, cells)
-    lines.append(Text(f"{'viewers':>{label - 1}} ", style="default").append(waiting, "bold red"))
+    viewers = Text(markers(known.viewers, duration_s, cells))
+    for marker, (style, _) in VIEWERS.items():
+        viewers.highlight_words([marker], style)
+    lines.append(Text(f"{'viewers':>{label - 1}} ", style="default").append_text(viewers))
     lines.append(Text(" " * label + ticks(duration_s, cells), style="bright_black"))
     return lines
 
@@ -121,10 +124,14 @@ def _cell(share: float | None, lane: Lane | None) -> tuple[str, str]:
     return EIGHTHS[max(1, int(share * 8))], STORED + behind
 
 
-def _legend(width: int) -> list[Text]:
+def _legend(known: PackageMap, width: int) -> list[Text]:
     lanes = [(*LANES[lane], f"{lane} work") for lane in reversed(Lane)]
+    watched = any(not viewer.waits for viewer in known.viewers)
+    viewers = [(mark, *told) for mark, told in VIEWERS.items()] if watched else []
     lines: list[Text] = []
-    for mark, style, meaning in (("█", STORED, "stored"), *lanes, (*PROMISED, "promised")):
+    for mark, style, meaning in (
+        ("█", STORED, "stored"), *lanes, (*PROMISED, "promised"), *viewers
+    ):  # fmt: skip
         entry = Text(mark, style).append(f" {meaning}", "bright_black")
         if lines and len(lines[-1]) + 2 + len(entry) <= width:
             lines[-1].append("  ").append_text(entry)

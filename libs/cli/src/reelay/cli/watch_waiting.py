@@ -37,9 +37,16 @@ class Waiting:
 
     def count(self, now: float) -> Counter[str]:
         """Return how many viewers wait for each path."""
-        waiting = {
+        return Counter(path for path, _ in self._waiting(now))
+
+    def viewers(self, now: float) -> set[str]:
+        """Return who waits for anything."""
+        return {viewer for _, viewer in self._waiting(now)}
+
+    def _waiting(self, now: float) -> set[tuple[str, str]]:
+        """Return each path that is waited for with each viewer who does."""
+        return {
             (place.path, place.viewer)
             for place, at in self._demanded.items()
             if now - at < QUIET_S and self._left.get(place, at - 1) < at
         }
-        return Counter(path for path, _ in waiting)

@@ -120,6 +120,36 @@ class DemandWithdrawn(Message):
     teller: str
 
 
+class ViewersAsked(Message):
+    """Somebody looks at the map of a package, and asks where viewers are (plain NATS, each second).
+
+    Whoever serves it tells so, and remembers for some seconds who fetches what.
+    """
+
+    subject = "viewers.asked"
+
+    package_id: str
+
+
+class ViewerSeen(BaseModel):
+    """A viewer, and the segment that was sent to them last."""
+
+    model_config = ConfigDict(frozen=True)
+
+    viewer: str = Field(description="as in SegmentDemanded")
+    path: str = Field(description="relative to the package, for example video/360p/7.m4s")
+    ago_s: float = Field(description="time since it was sent, below 10 s")
+
+
+class ViewersSeen(Message):
+    """Where the viewers of a package are, as one process saw them (plain NATS, never stored)."""
+
+    subject = "viewers.seen"
+
+    package_id: str
+    viewers: list[ViewerSeen]
+
+
 class SegmentsStored(Message):
     """Segments lie under their names, and the fact of it follows (plain NATS, never stored)."""
 
@@ -162,6 +192,8 @@ COMMANDS: tuple[type[Message], ...] = (
     EncodeChunk,
     SegmentDemanded,
     DemandWithdrawn,
+    ViewersAsked,
+    ViewersSeen,
     SegmentsStored,
     EncoderAlive,
     DeadLetter,

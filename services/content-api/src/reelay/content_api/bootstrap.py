@@ -29,12 +29,13 @@ from reelay.content_api.domain.names import plan_key
 from reelay.content_api.domain.ports import Demand, Files
 from reelay.content_api.entrypoints.delivery import Delivery
 from reelay.content_api.entrypoints.downloading import Downloading
-from reelay.content_api.entrypoints.events import listen
+from reelay.content_api.entrypoints.events import answer, listen
 from reelay.content_api.entrypoints.recent import RecentAnswers
 from reelay.content_api.entrypoints.rsgi import Application
 from reelay.content_api.entrypoints.streams import Streams
 from reelay.content_api.handlers.admission import Admission
 from reelay.content_api.handlers.assembling import Assembler
+from reelay.content_api.handlers.audience import Audience
 from reelay.content_api.handlers.downloads import Downloads
 from reelay.content_api.handlers.library import Library
 from reelay.content_api.handlers.waiting import WaitingLimits, WaitingRoom
@@ -63,7 +64,9 @@ async def main(settings: ContentApiSettings) -> None:
         downloads = open_downloads(store, files, library, folder, settings)
         restrictions = Restrictions()
         feed = AccessFeed(messaging, restrictions, library.waiting.dismiss)
+        audience = Audience()
         listen(messaging, library, downloads)
+        answer(messaging, audience, demand.tell_viewers)
         files.when_made_again(downloads.forget)
         stack.push_async_callback(messaging.stop)
         # The broker is no part of readiness: without it everything that exists is served.
@@ -71,7 +74,7 @@ async def main(settings: ContentApiSettings) -> None:
             background(demand.connect(), feed.run(demand.connected), close_on_stop(library.waiting))
         )
         admission = Admission(restrictions, StoredMarks(store), VerifiedTokens(store))
-        app = build_application(store, library, downloads, admission, folder, settings)
+        app = build_application(store, library, downloads, admission, audience, folder, settings)
         await serve(app, settings)
 
 
@@ -118,6 +121,7 @@ def build_application(
     library: Library,
     downloads: Downloads,
     admission: Admission,
+    audience: Audience,
     folder: CacheFolder,
     settings: ContentApiSettings,
 ) -> Application:
@@ -128,7 +132,8 @@ def build_application(
     downloading = Downloading(downloads, feeds, delivery)
     call_soon = asyncio.get_running_loop().call_soon_threadsafe
     recent = RecentAnswers(admission.is_open, library.at_hand, streams, call_soon)
-    return Application(library, admission, delivery, downloading, recent, {"store": store.check})
+    checks = {"store": store.check}
+    return Application(library, admission, audience, delivery, downloading, recent, checks)
 
 
 async def serve(app: Application, settings: ContentApiSettings) -> None:

@@ -7,7 +7,7 @@ from uuid import uuid4
 import nats.errors
 import structlog
 
-from reelay.common.commands import DemandWithdrawn, SegmentDemanded
+from reelay.common.commands import DemandWithdrawn, SegmentDemanded, ViewerSeen, ViewersSeen
 from reelay.common.message import Message
 from reelay.common.messaging import Messaging
 from reelay.content_api.domain.names import ContentName
@@ -59,6 +59,10 @@ class BrokerDemand:
                 package_id=name.package_id, path=name.path, viewer=viewer, teller=self._teller
             )
         )
+
+    async def tell_viewers(self, package_id: str, viewers: list[ViewerSeen]) -> None:
+        """Tell whoever asked where the viewers of a package are."""
+        await self._send(ViewersSeen(package_id=package_id, viewers=viewers))
 
     async def _send(self, message: Message) -> None:
         if not self.connected.is_set() or not self._messaging.client.is_connected:

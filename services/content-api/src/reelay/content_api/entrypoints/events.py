@@ -1,6 +1,8 @@
-"""Facts that end waiting, or keeping. Only heard, not consumed: who misses one looks anyway."""
+"""Facts that end waiting, or keeping, and questions. Only heard: who misses one looks anyway."""
 
-from reelay.common.commands import SegmentsStored
+from collections.abc import Awaitable, Callable
+
+from reelay.common.commands import SegmentsStored, ViewersAsked, ViewerSeen
 from reelay.common.events import (
     ManifestUpdated,
     PackagePlanned,
@@ -10,6 +12,7 @@ from reelay.common.events import (
 )
 from reelay.common.messaging import Messaging
 from reelay.content_api.domain.news import News
+from reelay.content_api.handlers.audience import Audience
 from reelay.content_api.handlers.downloads import Downloads
 from reelay.content_api.handlers.library import Library
 
@@ -50,3 +53,17 @@ def listen(messaging: Messaging, library: Library, downloads: Downloads) -> None
     messaging.on_plain(ManifestUpdated, on_updated)
     messaging.on_plain(TranscodeCompleted, on_completed)
     messaging.on_plain(TranscodeFailed, on_failed)
+
+
+TellViewers = Callable[[str, list[ViewerSeen]], Awaitable[None]]
+"""Tells where the viewers of a package are."""
+
+
+def answer(messaging: Messaging, audience: Audience, tell: TellViewers) -> None:
+    """Let those who look at the map of a package know where its viewers are."""
+
+    async def on_asked(question: ViewersAsked) -> None:
+        if viewers := audience.ask(question.package_id):
+            await tell(question.package_id, viewers)
+
+    messaging.on_plain(ViewersAsked, on_asked)

@@ -33,10 +33,12 @@ from reelay.content_api.entrypoints.responses import (
 )
 from reelay.content_api.entrypoints.viewers import viewer_of
 from reelay.content_api.handlers.admission import Admission
+from reelay.content_api.handlers.audience import Audience
 from reelay.content_api.handlers.library import Library
 from reelay.content_api.handlers.waiting import Visitor
 
 SAFE_METHODS = ("GET", "HEAD")
+SENT = (HTTPStatus.OK, HTTPStatus.PARTIAL_CONTENT)
 HEALTH = ("/healthz", "/readyz", "/metrics")
 
 T = TypeVar("T")
@@ -51,6 +53,7 @@ class Application:
         self,
         library: Library,
         admission: Admission,
+        audience: Audience,
         delivery: Delivery,
         downloading: Downloading,
         recent: RecentAnswers,
@@ -59,6 +62,7 @@ class Application:
         """`checks` are asked by `/readyz`."""
         self._library = library
         self._admission = admission
+        self._audience = audience
         self._delivery = delivery
         self._downloading = downloading
         self._checks = checks
@@ -66,7 +70,11 @@ class Application:
 
     def again(self, scope: Scope, proto: HTTPProtocol) -> bool:
         """See PromptApplication."""
-        return self._recent.answer(scope, proto)
+        if not self._recent.answer(scope, proto):
+            return False
+        if self._audience.is_asked:
+            self._see(scope, parse_target(scope.path))
+        return True
 
     def at_once(self, scope: Scope, proto: HTTPProtocol) -> bool:
         """Answer a request for an object that is at hand, as nearly all are; else return False.
@@ -90,6 +98,8 @@ class Application:
         if status == HTTPStatus.OK:
             self._recent.note(path, name, file)
         count(status)
+        if body and status in SENT:
+            self._see(scope, name)
         return True
 
     async def __rsgi__(self, scope: Scope, proto: HTTPProtocol) -> None:
@@ -124,7 +134,10 @@ class Application:
                 who = Visitor(viewer_of(scope), proto.client_disconnect) if reading else None
                 described(name)  # now, while the store is asked anyway
                 file = await self._judged(self._library.fetch(name, who), name, token)
-            return await self._delivery.send(proto, scope.headers, name, file, body=reading)
+            status = await self._delivery.send(proto, scope.headers, name, file, body=reading)
+            if reading and status in SENT:
+                self._see(scope, name)
+            return status
         except ReelayError as error:
             later = error.status == HTTPStatus.SERVICE_UNAVAILABLE
             if error.status == HTTPStatus.INTERNAL_SERVER_ERROR:
@@ -141,6 +154,11 @@ class Application:
             log.exception("unexpected error", path=path)
             detail = "Something went wrong on our side; the log says what."
             return send_problem(proto, 500, detail, body=reading)
+
+    def _see(self, scope: Scope, name: ContentName | None) -> None:
+        """Let those who ask for it know where the viewer is that was sent an object."""
+        if name is not None and self._audience.concerns(name):
+            self._audience.note(name, viewer_of(scope))
 
     async def _judged(self, waiting: Awaitable[T], name: ContentName, token: str | None) -> T:
         """Wait for what is not at hand; whoever had to wait is judged by what holds then."""

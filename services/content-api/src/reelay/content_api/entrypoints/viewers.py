@@ -1,4 +1,4 @@
-"""Tells viewers apart, so that they take turns; the names are told to packagers, and never kept."""
+"""Tells viewers apart, so that they take turns. The names are told, and kept for seconds only."""
 
 import hashlib
 from ipaddress import IPv6Address, ip_address

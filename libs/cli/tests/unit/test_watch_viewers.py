@@ -1,0 +1,65 @@
+"""Where viewers are on a map: who waits, who watches, and how many they are."""
+
+from ..watch_samples import demand, hear, seen, stored, withdrawn
+
+
+def test_viewers_are_those_heard_in_the_last_three_seconds() -> None:
+    known = hear((demand("video/720p/4.m4s"), 10), (demand("audio/main/2.m4s"), 7), now=10)
+    assert [(v.rendition, v.number, v.position_s) for v in known.viewers] == [("720p", 4, 4.0)]
+
+
+def test_viewers_of_one_segment_are_counted_each_once() -> None:
+    known = hear(
+        *((demand("video/720p/4.m4s", viewer), 9.0) for viewer in ("one", "two", "two")),
+        (demand("video/720p/4.m4s", "one", "elsewhere"), 9.0),
+        (demand("video/720p/init.mp4", "three"), 9.0),
+        (stored(("720p", 1, 3)), 1),
+        now=10,
+    )
+    assert [(v.rendition, v.number, v.count) for v in known.viewers] == [("720p", 4, 3)]
+
+
+def test_viewer_who_left_waits_no_more_where_it_left() -> None:
+    path = "video/720p/4.m4s"
+    heard = [(demand(path, "one", "here"), 9.0), (demand(path, "one", "there"), 9.0)]
+    assert hear(*heard, (withdrawn(path, "one", "here"), 9.5), now=10).viewers
+    gone = [*heard, (withdrawn(path, "one", "here"), 9.5), (withdrawn(path, "one", "there"), 9.5)]
+    assert not hear(*gone, now=10).viewers
+    assert hear(*gone, (demand(path, "one", "here"), 9.8), now=10).viewers
+
+
+def test_viewer_of_an_init_segment_waits_for_the_first_missing_segment() -> None:
+    asked = (demand("video/360p/init.mp4"), 10.0)
+    known = hear(asked, (stored(("360p", 1, 2)), 1), now=10)
+    assert [(v.number, v.position_s) for v in known.viewers] == [(3, 2.0)]
+
+
+def test_demand_for_what_was_never_promised_is_no_viewer() -> None:
+    paths = ("video/720p/7.m4s", "video/144p/1.m4s", "master.m3u8", "video/720p/index.m3u8", "")
+    known = hear(*((demand(path), 1.0) for path in paths), now=1)
+    assert (known.viewers, known.news) == ((), ())
+
+
+def test_viewers_are_where_they_were_seen_last_for_ten_seconds() -> None:
+    heard = [
+        (seen(("one", "video/720p/1.m4s", 3.0), ("two", "audio/main/2.m4s", 0.5)), 9.0),
+        (seen(("one", "video/720p/3.m4s", 0.5)), 9.0),
+        (seen(("one", "video/720p/2.m4s", 2.0)), 9.5),
+    ]
+
+    def at(now: float) -> list[tuple[str, int, bool]]:
+        return [(v.rendition, v.number, v.waits) for v in hear(*heard, now=now).viewers]
+
+    assert at(10) == [("audio", 2, False), ("720p", 3, False)]
+    assert at(18.4) == at(10)
+    assert at(18.5) == []
+
+
+def test_viewers_at_one_segment_are_counted_and_who_waits_elsewhere_is_none_of_them() -> None:
+    path = "video/720p/3.m4s"
+    known = hear(
+        (seen(*((name, path, 0.5) for name in ("one", "two", "three"))), 9.0),
+        (demand("video/720p/4.m4s", "two", "here"), 9.5),
+        now=10,
+    )
+    assert [(v.number, v.count, v.waits) for v in known.viewers] == [(3, 2, False), (4, 1, True)]
