@@ -88,6 +88,13 @@ async def least_waiting(session: AsyncSession, owner_id: str, besides: str) -> f
     return (await session.execute(least)).scalar()
 
 
+async def count_others(session: AsyncSession, owner_id: str, besides: str) -> int:
+    """Return how many other packages are being made in an owner's turns."""
+    theirs = sa.select(sa.func.count()).where(_owner == owner_id, _name != besides)
+    count: int = (await session.execute(theirs)).scalar_one()
+    return count
+
+
 async def is_alone(session: AsyncSession) -> bool:
     """Tell whether no more than one package is being made."""
     two = sa.select(_name).limit(2)
@@ -103,7 +110,7 @@ async def join(session: AsyncSession, package_id: str, owner_id: str, time: floa
         since=sa.func.clock_timestamp(),
         waits=True,
     )
-    changed = {"virtual_time": time, "waits": True}
+    changed = {"owner_id": owner_id, "virtual_time": time, "waits": True}
     await session.execute(
         statement.on_conflict_do_update(index_elements=["package_id"], set_=changed)
     )

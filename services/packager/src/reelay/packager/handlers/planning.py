@@ -125,9 +125,12 @@ class Planning:
             # While the row is locked: an end that comes before the manifests are there is later.
             decided_at = await repository.now(tx.session)
             if await self._revive(row) or created:
+                row.owner_id = request.owner_id
                 await self._dispatcher.admit(tx, row)
                 # Of the time before: whoever decided while it ended has had the lock, and is done.
                 await repository.delete_tasks(tx.session, row.package_id)
+            elif row.state == repository.PLANNED:
+                await self._dispatcher.pass_on(tx, row, request.owner_id)
             opens = row.state == repository.PLANNED and await self._dispatcher.begin(tx, row)
         answer = planned(plan, request.video_id, decided_at)
         await self._promise(plan, answer, dispatch=not opens)
