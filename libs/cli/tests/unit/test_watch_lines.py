@@ -64,7 +64,7 @@ def test_viewers_and_encoders_come_and_go() -> None:
     assert told([], [demand, alive]) == [
         {"event": "demanded", **where}, {"event": "encoders", "alive": 1}
     ]  # fmt: skip
-    assert told([demand, alive], [], later_s=5) == [
+    assert told([demand, alive], [], later_s=9) == [
         {"event": "demand-over", **where}, {"event": "encoders", "alive": 0}
     ]  # fmt: skip
 

@@ -1,22 +1,33 @@
 """Where viewers are on a map: who waits, who watches, and how many they are."""
 
-from ..watch_samples import demand, hear, seen, stored, withdrawn
+from ..watch_samples import COMPLETED, demand, hear, seen, stored, withdrawn
 
 
-def test_viewers_are_those_heard_in_the_last_three_seconds() -> None:
-    known = hear((demand("video/720p/4.m4s"), 10), (demand("audio/main/2.m4s"), 7), now=10)
+def test_viewers_wait_as_long_as_a_request_may() -> None:
+    known = hear((demand("video/720p/4.m4s"), 10), (demand("audio/main/2.m4s"), 3), now=11)
     assert [(v.rendition, v.number, v.position_s) for v in known.viewers] == [("720p", 4, 4.0)]
+
+
+def test_nobody_waits_for_what_is_stored() -> None:
+    asked = (demand("video/720p/4.m4s"), 10.0)
+    assert hear(asked, (stored(("720p", 1, 3), ("720p", 5, 6)), 1), now=10).viewers
+    assert not hear(asked, (stored(("720p", 4, 4)), 1), now=10).viewers
+    assert not hear(asked, (COMPLETED, 1), now=10).viewers
 
 
 def test_viewers_of_one_segment_are_counted_each_once() -> None:
     known = hear(
         *((demand("video/720p/4.m4s", viewer), 9.0) for viewer in ("one", "two", "two")),
         (demand("video/720p/4.m4s", "one", "elsewhere"), 9.0),
-        (demand("video/720p/init.mp4", "three"), 9.0),
+        (demand("video/360p/init.mp4", "three"), 9.0),
+        (demand("video/360p/1.m4s", "four"), 9.0),
         (stored(("720p", 1, 3)), 1),
         now=10,
     )
-    assert [(v.rendition, v.number, v.count) for v in known.viewers] == [("720p", 4, 3)]
+    assert [(v.rendition, v.number, v.count) for v in known.viewers] == [
+        ("360p", 1, 2),
+        ("720p", 4, 2),
+    ]
 
 
 def test_viewer_who_left_waits_no_more_where_it_left() -> None:
@@ -28,10 +39,11 @@ def test_viewer_who_left_waits_no_more_where_it_left() -> None:
     assert hear(*gone, (demand(path, "one", "here"), 9.8), now=10).viewers
 
 
-def test_viewer_of_an_init_segment_waits_for_the_first_missing_segment() -> None:
+def test_viewer_of_an_init_segment_waits_for_any_segment() -> None:
     asked = (demand("video/360p/init.mp4"), 10.0)
-    known = hear(asked, (stored(("360p", 1, 2)), 1), now=10)
-    assert [(v.number, v.position_s) for v in known.viewers] == [(3, 2.0)]
+    known = hear(asked, (stored(("720p", 1, 2)), 1), now=10)
+    assert [(v.number, v.position_s) for v in known.viewers] == [(1, 0.0)]
+    assert not hear(asked, (stored(("360p", 3, 3)), 1), now=10).viewers
 
 
 def test_demand_for_what_was_never_promised_is_no_viewer() -> None:

@@ -3,7 +3,13 @@
 import pytest
 
 from reelay.content_api.domain.names import ContentName
-from reelay.content_api.handlers.audience import ASKED_S, MAX_VIEWERS, SEEN_S, Audience
+from reelay.content_api.handlers.audience import (
+    ASKED_S,
+    MAX_VIEWERS,
+    SEEN_S,
+    TOLD_S,
+    Audience,
+)
 
 PACKAGE, OTHER = "ab" * 32, "cd" * 32
 
@@ -21,6 +27,7 @@ class House:
             self.audience.note(name, viewer)
 
     def seen(self, package: str = PACKAGE) -> dict[str, tuple[str, float]]:
+        """Ask, and return paths and times since then by viewer."""
         return {one.viewer: (one.path, one.ago_s) for one in self.audience.ask(package)}
 
 
@@ -59,12 +66,12 @@ def test_sound_tells_where_somebody_is_who_fetches_no_pictures(house: House) -> 
     house.send("audio/main/1.m4s")
     house.send("audio/main/2.m4s")
     assert house.seen()["me"][0] == "audio/main/2.m4s"
+    house.now += TOLD_S
     house.send("video/360p/1.m4s")
     house.send("audio/main/3.m4s")
     assert house.seen()["me"][0] == "video/360p/1.m4s"
     for _ in range(3):
         house.now += SEEN_S / 2.5
-        house.seen()
         house.send("audio/main/4.m4s")
     assert house.seen()["me"][0] == "audio/main/4.m4s"
 
@@ -78,21 +85,27 @@ def test_viewer_who_fetches_nothing_for_long_is_gone(house: House) -> None:
     assert seen == {}
 
 
-def test_nothing_more_is_kept_when_nobody_asks_any_more(house: House) -> None:
+def test_nothing_is_kept_when_nobody_asks_any_more(house: House) -> None:
     house.seen()
     house.send("video/360p/1.m4s")
-    house.now += ASKED_S + 1
-    house.send("video/360p/2.m4s")
+    house.now += ASKED_S - 0.1
+    house.audience.forget()
+    assert house.audience.is_asked
+    house.now += 0.2
+    house.audience.forget()
     assert not house.audience.is_asked
+    house.send("video/360p/2.m4s")
     assert house.seen() == {}
 
 
-def test_question_about_one_package_forgets_others_that_nobody_asks_about(house: House) -> None:
+def test_many_who_ask_are_told_together(house: House) -> None:
     house.seen()
     house.send("video/360p/1.m4s")
-    house.now += ASKED_S + 1
-    house.seen(OTHER)
+    house.now += TOLD_S
+    assert house.seen()
     assert house.seen() == {}
+    house.now += TOLD_S
+    assert house.seen()
 
 
 def test_of_too_many_viewers_those_seen_last_are_kept(house: House) -> None:

@@ -5,8 +5,6 @@ Nobody tells that unless asked, again and again.
 
 import asyncio
 import contextlib
-from collections import Counter
-from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import nats.errors
@@ -33,13 +31,9 @@ class Seen:
             sight = (at - one.ago_s, one.path)
             self._latest[one.viewer] = max(self._latest.get(one.viewer, sight), sight)
 
-    def count(self, now: float, without: Collection[str]) -> Counter[str]:
-        """Return how many viewers were sent each path last, `without` those who wait now."""
-        return Counter(
-            path
-            for viewer, (at, path) in self._latest.items()
-            if now - at < SEEN_S and viewer not in without
-        )
+    def places(self, now: float) -> set[tuple[str, str]]:
+        """Return each viewer who was seen, behind the path that was sent to them last."""
+        return {(path, viewer) for viewer, (at, path) in self._latest.items() if now - at < SEEN_S}
 
 
 async def keep_asking(client: Client, package_id: str) -> None:

@@ -12,7 +12,7 @@ from datetime import datetime
 from uuid import UUID
 
 from reelay.cli.watch_decisions import decided_at_s, is_outdated, latest
-from reelay.cli.watch_map import News, Package, PackageMap, Row, Viewer, bit_range, lowest
+from reelay.cli.watch_map import News, Package, PackageMap, Row, Viewer, bit_range
 from reelay.cli.watch_news import sentence
 from reelay.cli.watch_seen import Seen
 from reelay.cli.watch_tasks import LONG_AGO, QUIET_S, Tasks
@@ -258,23 +258,31 @@ class WatchState:
         return {name: dict(mine) for name, mine in lanes.items()}
 
     def _viewers(self, now: float, stored: Mapping[str, int]) -> tuple[Viewer, ...]:
-        waiting = self._at_segments(self._waiting.count(now), stored, waits=True)
-        seen = self._seen.count(now, without=self._waiting.viewers(now))
-        viewers = waiting + self._at_segments(seen, stored, waits=False)
+        waiting = {
+            (path, viewer)
+            for path, viewer in self._waiting.places(now)
+            if self._is_missing(path, stored)
+        }
+        who_wait = {viewer for _, viewer in waiting}
+        seen = {place for place in self._seen.places(now) if place[1] not in who_wait}
+        viewers = self._at_segments(waiting, waits=True) + self._at_segments(seen, waits=False)
         return tuple(sorted(viewers, key=lambda one: (one.position_s, one.rendition, one.waits)))
 
-    def _at_segments(
-        self, paths: Mapping[str, int], stored: Mapping[str, int], *, waits: bool
-    ) -> list[Viewer]:
-        """Return the viewers at promised segments, given how many there are at each path."""
+    def _is_missing(self, path: str, stored: Mapping[str, int]) -> bool:
+        """Tell whether what a path promises is not there; an init segment comes with any other."""
+        place = self.package.locate(path)
+        if place is None:
+            return False
+        rendition, number = place
+        return not stored[rendition.name] & (1 << (number - 1) if number else rendition.whole)
+
+    def _at_segments(self, places: Collection[tuple[str, str]], *, waits: bool) -> list[Viewer]:
+        """Return the viewers at promised segments, given who is at which path."""
         found = Counter[tuple[str, int]]()
-        for path, count in paths.items():
-            place = self.package.locate(path)
-            if place is not None:
+        for path, _ in places:
+            if place := self.package.locate(path):
                 rendition, number = place
-                # For an init segment a viewer waits until any segment of the rendition is stored.
-                missing = rendition.whole & ~stored[rendition.name]
-                found[rendition.name, number or lowest(missing) or 1] += count
+                found[rendition.name, number or 1] += 1
         return [
             Viewer(name, number, self.package.rendition(name).start_s(number), count, waits)
             for (name, number), count in found.items()

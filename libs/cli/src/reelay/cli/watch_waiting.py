@@ -1,12 +1,12 @@
 """Who waits for which object of a package, as those at which they wait tell it."""
 
-from collections import Counter
 from dataclasses import dataclass, field
 
 from reelay.common.commands import DemandWithdrawn, SegmentDemanded
 
-QUIET_S = 3.0
-"""A demand is repeated each second; one not heard for so long has lapsed."""
+LONGEST_WAIT_S = 8.0
+"""So long a content API lets a request wait. Of many at one segment only a few are told again
+meanwhile, so each waits until it is stored, they leave, or this time is over."""
 
 
 @dataclass(frozen=True)
@@ -35,18 +35,10 @@ class Waiting:
         place = _Place(withdrawn.path, withdrawn.viewer, withdrawn.teller)
         self._left[place] = max(self._left.get(place, at), at)
 
-    def count(self, now: float) -> Counter[str]:
-        """Return how many viewers wait for each path."""
-        return Counter(path for path, _ in self._waiting(now))
-
-    def viewers(self, now: float) -> set[str]:
-        """Return who waits for anything."""
-        return {viewer for _, viewer in self._waiting(now)}
-
-    def _waiting(self, now: float) -> set[tuple[str, str]]:
-        """Return each path that is waited for with each viewer who does."""
+    def places(self, now: float) -> set[tuple[str, str]]:
+        """Return each path that is waited for, with each viewer who may wait for it still."""
         return {
             (place.path, place.viewer)
             for place, at in self._demanded.items()
-            if now - at < QUIET_S and self._left.get(place, at - 1) < at
+            if now - at < LONGEST_WAIT_S and self._left.get(place, at - 1) < at
         }

@@ -1,5 +1,6 @@
 """Facts that end waiting, or keeping, and questions. Only heard: who misses one looks anyway."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from reelay.common.commands import SegmentsStored, ViewersAsked, ViewerSeen
@@ -12,7 +13,7 @@ from reelay.common.events import (
 )
 from reelay.common.messaging import Messaging
 from reelay.content_api.domain.news import News
-from reelay.content_api.handlers.audience import Audience
+from reelay.content_api.handlers.audience import ASKED_S, Audience
 from reelay.content_api.handlers.downloads import Downloads
 from reelay.content_api.handlers.library import Library
 
@@ -63,6 +64,8 @@ def answer(messaging: Messaging, audience: Audience, tell: TellViewers) -> None:
     """Let those who look at the map of a package know where its viewers are."""
 
     async def on_asked(question: ViewersAsked) -> None:
+        # Also when nobody asks again: what was noted for this question is not kept.
+        asyncio.get_running_loop().call_later(ASKED_S, audience.forget)
         if viewers := audience.ask(question.package_id):
             await tell(question.package_id, viewers)
 

@@ -157,8 +157,11 @@ class Application:
 
     def _see(self, scope: Scope, name: ContentName | None) -> None:
         """Let those who ask for it know where the viewer is that was sent an object."""
-        if name is not None and self._audience.concerns(name):
-            self._audience.note(name, viewer_of(scope))
+        try:
+            if name is not None and self._audience.concerns(name):
+                self._audience.note(name, viewer_of(scope))
+        except Exception:  # a boundary: nobody is answered twice because of this
+            log.exception("viewer not noted")
 
     async def _judged(self, waiting: Awaitable[T], name: ContentName, token: str | None) -> T:
         """Wait for what is not at hand; whoever had to wait is judged by what holds then."""
