@@ -39,10 +39,17 @@ def seeds(encoders: int) -> tuple[int, ...]:
     return SEEDS if encoders <= FEW else SEEDS[:1]
 
 
+def days_of(
+    times: ServiceTimes, encoders: int, utilisation: float, seed: int
+) -> list[Sequence[Video]]:
+    """Return the uploads of as many days as so many encoders are simulated for."""
+    days = range(max(1, round(ENCODER_DAYS / encoders)))
+    return [a_day(times, encoders, utilisation, seed * 1000 + day) for day in days]
+
+
 def simulate(times: ServiceTimes, encoders: int, utilisation: float, seed: int) -> dict[str, Any]:
     """Return the figures of all policies for the same uploads."""
-    days = range(max(1, round(ENCODER_DAYS / encoders)))
-    uploads = [a_day(times, encoders, utilisation, seed * 1000 + day) for day in days]
+    uploads = days_of(times, encoders, utilisation, seed)
     cell: dict[str, Any] = {
         "offered": round(
             sum(offered(times, encoders, videos, DAY_S) for videos in uploads) / len(uploads), 3

@@ -19,7 +19,7 @@ from benchmarks.simulation.turns import Turns
 from benchmarks.simulation.viewing import Viewing
 from benchmarks.simulation.workload import DAY_S, Video
 from reelay.common.commands import Lane
-from reelay.packager.domain.chunks import Chunk, opening_chunk
+from reelay.packager.domain.chunks import AHEAD_SEGMENTS, Chunk, opening_chunk
 from reelay.packager.domain.window import ladder_window, opening_window
 from reelay.packager.handlers.packaging import BATCH
 
@@ -34,6 +34,8 @@ class Instant:
     seed: int = 0
     mean_between_failures_s: float | None = DAY_S
     day_s: float = DAY_S
+    ahead: int = AHEAD_SEGMENTS
+    """See Viewing."""
     env: simpy.Environment = field(default_factory=simpy.Environment)
     waits: Waits = field(default_factory=Waits)
     packages: list[Package] = field(default_factory=list)
@@ -56,7 +58,13 @@ class Instant:
             lambda: self._in_work > 0, self._chance,
         )  # fmt: skip
         self.viewing = Viewing(
-            self.env, self.waits, self.encoders, self.send, self.packagers.demand, self._check_end
+            self.env,
+            self.waits,
+            self.encoders,
+            self.send,
+            self.packagers.demand,
+            self._check_end,
+            self.ahead,
         )
         self._end = self.env.event()
         self._unfinished: Counter[int] = Counter()

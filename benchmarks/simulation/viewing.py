@@ -12,7 +12,7 @@ from benchmarks.simulation.package import Package
 from benchmarks.simulation.workload import Viewer
 from reelay.common.commands import Lane
 from reelay.content_api.handlers.waiting import WaitingLimits
-from reelay.packager.domain.chunks import Chunk, ahead_chunk, ondemand_chunk
+from reelay.packager.domain.chunks import AHEAD_SEGMENTS, Chunk, ahead_chunk, ondemand_chunk
 from reelay.packager.domain.window import ahead_window, ondemand_window
 
 REPEATED_S = WaitingLimits.repeat_s
@@ -31,6 +31,8 @@ class Viewing:
     """Called whenever somebody waits for a segment that nobody waited for."""
     left: Callable[[], None]
     """Called whenever a viewer has left."""
+    ahead: int = AHEAD_SEGMENTS
+    """How many segments are made ahead of a viewer; 0: none."""
     watching: int = 0
     _arrivals: dict[tuple[int, int], simpy.Event] = field(default_factory=dict)
     _demands: deque[tuple[Package, int]] = field(default_factory=deque)
@@ -105,10 +107,10 @@ class Viewing:
 
     def _run_ahead(self, package: Package) -> None:
         """Make the lowest rung ahead of a viewer who is being served, one chunk at a time."""
-        if {chunk.lane for chunk in package.urgent} != {Lane.ONDEMAND}:
+        if not self.ahead or {chunk.lane for chunk in package.urgent} != {Lane.ONDEMAND}:
             return
         number, _ = package.focus
-        chunk = ahead_chunk(package.shape.plan, package.stored_or_urgent(), number)
+        chunk = ahead_chunk(package.shape.plan, package.stored_or_urgent(), number, self.ahead)
         if chunk is not None:
             self._aheads += 1
             self._send(package, chunk)

@@ -79,16 +79,18 @@ def ondemand_chunk(plan: Plan, taken: Mapping[str, int], number: int, names: set
     return Chunk(Lane.ONDEMAND, chosen[0].provider, tuple(r.name for r in chosen), number, number)
 
 
-def ahead_chunk(plan: Plan, taken: Mapping[str, int], after: int) -> Chunk | None:
+def ahead_chunk(
+    plan: Plan, taken: Mapping[str, int], after: int, most: int = AHEAD_SEGMENTS
+) -> Chunk | None:
     """Return what runs ahead of a viewer at segment `after`: the lowest rung and the sound.
 
-    None when the next segment is made or under way.
+    It has `most` segments. None when the next segment is made or under way.
     """
     missing = [r for r in plan.opening if not _has(taken, r, after + 1)]
     if not missing:
         return None
     last = after + 1
-    while last - after < AHEAD_SEGMENTS and all(not _has(taken, r, last + 1) for r in missing):
+    while last - after < most and all(not _has(taken, r, last + 1) for r in missing):
         last += 1
     return Chunk(Lane.OPENING, "software", tuple(r.name for r in missing), after + 1, last)
 
