@@ -6,10 +6,13 @@ and `--resume` makes only those that are missing. Exit status 1 says that a targ
 """
 
 import argparse
+import subprocess
 import sys
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
+
+import httpx
 
 from benchmarks import (
     backlog,
@@ -58,6 +61,9 @@ SLOW: dict[str, Callable[[bool, Runs], Iterable[Figure]]] = {
 }
 NAMES = (*FAST, *SLOW)
 
+BROKEN = (RuntimeError, OSError, httpx.HTTPError, subprocess.SubprocessError)
+"""What a system or a program that breaks makes a benchmark raise; waits end in TimeoutError."""
+
 
 def main() -> None:
     """Run the chosen benchmarks, or all."""
@@ -78,8 +84,8 @@ def try_to_measure(name: str, options: argparse.Namespace) -> bool:
     """Return whether a benchmark's targets held; one that measures something else ends alone."""
     try:
         return measure(name, options.quick, options.resume)
-    except RuntimeError as error:
-        print(f"{name}: {error}", file=sys.stderr)
+    except BROKEN as error:
+        print(f"{name}: {error!r}", file=sys.stderr)
         return False
 
 

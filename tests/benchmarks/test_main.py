@@ -1,8 +1,10 @@
 """A benchmark that cannot be made ends alone, and its report says when and where rows were made."""
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from benchmarks import __main__ as benchmarks
@@ -12,8 +14,8 @@ from benchmarks.runs import Runs
 RUN = '{"at": "2026-01-02 03:04 UTC", "machine": "M", "commit": "abc1234", "ratio": 1.5}\n'
 
 
-def broken(_: bool) -> Iterator[Figure]:
-    raise RuntimeError("There is no backlog.")
+def breaks_with(error: Exception) -> Iterator[Figure]:
+    raise error
     yield
 
 
@@ -28,7 +30,7 @@ def kept(_: bool, runs: Runs) -> Iterator[Figure]:
 @pytest.fixture
 def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of reports, with three benchmarks."""
-    monkeypatch.setattr(benchmarks, "FAST", {"broken": broken, "good": good})
+    monkeypatch.setattr(benchmarks, "FAST", {"good": good})
     monkeypatch.setattr(benchmarks, "SLOW", {"kept": kept})
     monkeypatch.setattr(benchmarks, "NAMES", ("broken", "good", "kept"))
     for name in ("REPORT", "QUICK", "RUNS"):
@@ -44,12 +46,27 @@ def run(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> object:
     return end.value.code
 
 
+@pytest.mark.parametrize(
+    "error",
+    [
+        RuntimeError("There is no backlog."),
+        TimeoutError("There is no backlog."),
+        httpx.ReadTimeout("There is no backlog."),
+        subprocess.TimeoutExpired("There is no backlog.", 1),
+    ],
+    ids=lambda error: type(error).__name__,
+)
 def test_benchmark_that_cannot_be_made_ends_alone(
-    report: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    report: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    error: Exception,
 ) -> None:
+    broken = {"broken": lambda _: breaks_with(error)}
+    monkeypatch.setattr(benchmarks, "FAST", broken | benchmarks.FAST)
     assert run(monkeypatch, "broken", "good") == 1
     said = capsys.readouterr()
-    assert "broken: There is no backlog." in said.err
+    assert "There is no backlog." in said.err
     assert "| a wait |" in said.out
     assert "| a wait |" in (report / "report.md").read_text()
     assert run(monkeypatch, "good") == 0
