@@ -124,13 +124,15 @@ async def test_time_in_which_its_output_waits_for_us_does_not_count(bench, make_
     assert made == 60
 
 
-async def test_abandoned_chunk_leaves_no_process(bench, make_task, video, tmp_path):
+async def test_abandoned_chunk_leaves_no_process_and_no_task(bench, make_task, video, tmp_path):
     program = script(tmp_path / "abandoned", "sleep 600")
+    before = asyncio.all_tasks()
     encoding = asyncio.create_task(bench.encode(video, make_task(video), program=program))
     await running_as(str(tmp_path / "abandoned"))
     encoding.cancel()
     with pytest.raises(asyncio.CancelledError):
         await encoding
+    assert asyncio.all_tasks() == before
     await until_gone(str(tmp_path / "abandoned"))
 
 

@@ -165,6 +165,7 @@ async def _segments(ffmpeg: FFmpegProcess, pumps: Sequence[Pump]) -> AsyncGenera
     queue: asyncio.Queue[EncodedSegment] = asyncio.Queue(QUEUED_SEGMENTS)
     pumping = asyncio.create_task(_pump(ffmpeg, pumps, queue))
     watching = asyncio.create_task(ffmpeg.watch())
+    getting: asyncio.Task[EncodedSegment] | None = None
     try:
         while not (pumping.done() and queue.empty()):
             getting = asyncio.create_task(queue.get())
@@ -172,13 +173,13 @@ async def _segments(ffmpeg: FFmpegProcess, pumps: Sequence[Pump]) -> AsyncGenera
             if getting.done():
                 yield getting.result()
                 continue
-            getting.cancel()
+            await end(getting)
             for task in (watching, pumping):
                 if task.done():
                     task.result()
         pumping.result()
     finally:
-        await end(pumping, watching)
+        await end(pumping, watching, *([getting] if getting else []))
 
 
 async def _pump(
