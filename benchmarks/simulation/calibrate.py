@@ -14,17 +14,16 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from benchmarks.encoding import plan_of, transcoder
 from benchmarks.first_segment import wait_until_idle
 from benchmarks.machine import describe
+from benchmarks.quiet import BusyMachineError, Sample, measured, refuse_if_busy
 from benchmarks.simulation.decisions import dispatch_times
-from benchmarks.simulation.quiet import BusyMachineError, Sample, measured, refuse_if_busy
 from benchmarks.simulation.service_times import (
     MEASURED,
     ServiceTimes,
@@ -37,18 +36,11 @@ from benchmarks.sources import CACHE, film, unlike_others
 from benchmarks.system import running
 from benchmarks.viewer import watch_upload
 from reelay.common.commands import Lane
-from reelay.common.source_input import SourceInput
-from reelay.common.testing.media import Media, ffmpeg_binary, ffprobe_binary, shaka_binary
-from reelay.encoder.adapters.ffmpeg import FFmpegTranscoder
-from reelay.encoder.adapters.lane_gate import LaneGate
-from reelay.encoder.bootstrap import limits
-from reelay.encoder.domain.command import Machine
+from reelay.common.testing.media import Media, ffmpeg_binary, shaka_binary
 from reelay.encoder.domain.cutting import EncodedSegment
-from reelay.encoder.settings import EncoderSettings
-from reelay.packager.adapters.ffprobe import FFprobe
 from reelay.packager.adapters.shaka import RawSegment, ShakaPackager
 from reelay.packager.domain.chunks import Chunk
-from reelay.packager.domain.plan import Plan, make_plan
+from reelay.packager.domain.plan import Plan
 from reelay.packager.domain.tasks import encode_task
 
 FILM_S, CLIP_S = 60, 20
@@ -61,20 +53,6 @@ QUICK = 5
 """Ladders of so many renditions are measured for 8 s, larger ones for 4 s."""
 CALLS = (2, 4, 16)
 UPLOADS = 5
-
-
-class _LocalFile:
-    """The one source that is measured, as the filesystem store hands it to FFmpeg."""
-
-    def __init__(self, path: Path) -> None:
-        self._place = SourceInput(f"file:{path}", "file")
-
-    def open(self, key: str) -> AbstractAsyncContextManager[SourceInput]:
-        @asynccontextmanager
-        async def opened() -> AsyncIterator[SourceInput]:
-            yield self._place
-
-        return opened()
 
 
 def source(height: int) -> Path:
@@ -96,19 +74,12 @@ class Bench:
 
     def __init__(self, path: Path, plan: Plan, samples: list[Sample]) -> None:
         assert plan.source.video is not None
-        settings = EncoderSettings(
-            ffmpeg=ffmpeg_binary(), store_url="file:///nowhere", nats_url="nats://nowhere"
-        )
-        machine = Machine(settings.thread_count(), tonemap=True)
-        gate = LaneGate(settings.longest_pause_s)
-        self._transcoder = FFmpegTranscoder(
-            settings.ffmpeg, machine, limits(settings), _LocalFile(path), gate
-        )
+        self._transcoder = transcoder(path)
         self._path = path
         self._plan = plan
         self._name = f"{min(plan.source.video.width, plan.source.video.height)}p"
         self._samples = samples
-        self.threads = machine.threads
+        self.threads = self._transcoder.machine.threads
         self.segments: list[EncodedSegment] = []
 
     async def chunk(self, chunk: Chunk) -> Sample:
@@ -210,8 +181,7 @@ async def encoders(samples: list[Sample]) -> tuple[dict[int, SourceTimes], int, 
     threads, call_s, segment_s = 0, 0.0, 0.0
     for height in SIZES:
         path = source(height)
-        facts = await FFprobe(ffprobe_binary()).probe(SourceInput(f"file:{path}", "file"))
-        bench = Bench(path, make_plan("calibration", facts, {}), samples)
+        bench = Bench(path, await plan_of(path), samples)
         threads = bench.threads
         sources[height] = await bench.times()
         if height == 1080:

@@ -14,8 +14,8 @@ from uuid import uuid4
 
 import structlog
 
+from benchmarks.quiet import Sample, measured
 from benchmarks.simulation.package import shape
-from benchmarks.simulation.quiet import Sample, measured
 from reelay.common.commands import EncoderAlive, Lane
 from reelay.common.database import Database
 from reelay.common.messaging import Messaging

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.quiet import BUSY_CORES, BusyMachineError, Sample, refuse_if_busy
 from benchmarks.simulation.decisions import line
-from benchmarks.simulation.quiet import BUSY_CORES, BusyMachineError, Sample, refuse_if_busy
 from benchmarks.simulation.service_times import as_document, load, source_times
 from tests.simulation.days import TIMES
 
