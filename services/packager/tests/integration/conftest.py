@@ -36,19 +36,23 @@ def any_store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def any_house(
-    database_url: str, messaging: Messaging, any_store_url: str
-) -> AsyncIterator[House]:
-    """The parts, on each kind of store."""
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The packager's tables; asked for before `messaging`, whose handlers end before it so."""
     database = Database(database_url)
-    async with aclosing(open_store(any_store_url)) as store:
-        yield build_house(database, messaging, store)
+    yield database
     await database.close()
 
 
 @pytest.fixture
-async def house(database_url: str, messaging: Messaging, tmp_path: Path) -> AsyncIterator[House]:
+async def any_house(
+    database: Database, messaging: Messaging, any_store_url: str
+) -> AsyncIterator[House]:
+    """The parts, on each kind of store."""
+    async with aclosing(open_store(any_store_url)) as store:
+        yield build_house(database, messaging, store)
+
+
+@pytest.fixture
+def house(database: Database, messaging: Messaging, tmp_path: Path) -> House:
     """The parts, with an empty database and store."""
-    database = Database(database_url)
-    yield build_house(database, messaging, open_store(f"file://{tmp_path}/store"))
-    await database.close()
+    return build_house(database, messaging, open_store(f"file://{tmp_path}/store"))

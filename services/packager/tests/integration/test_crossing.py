@@ -143,7 +143,7 @@ async def test_film_of_two_packages_is_deleted_while_it_is_decided_about(house: 
     async with house.database.transaction() as session:
         for package_id, each in both:
             await references.drop_references(session, each)
-            await references.refer(session, package_id, video)
+            await references.refer(session, package_id, video, "a")
         await virtual_times.join(session, big, "a", 0.0)
         await virtual_times.join(session, small, "a", 1.0)
     async with house.outbox.transaction() as tx:

@@ -32,9 +32,13 @@ async def hold(session: AsyncSession, name: str) -> None:
     await session.execute(sa.select(sa.func.pg_advisory_xact_lock(key)))
 
 
-async def refer(session: AsyncSession, package_id: str, video_id: UUID) -> None:
-    """Note that a video needs a package."""
-    statement = insert(PackageReference).values(package_id=package_id, video_id=video_id)
+async def refer(
+    session: AsyncSession, package_id: str, video_id: UUID, owner_id: str | None
+) -> None:
+    """Note that a video of an owner needs a package."""
+    statement = insert(PackageReference).values(
+        package_id=package_id, video_id=video_id, owner_id=owner_id
+    )
     await session.execute(statement.on_conflict_do_nothing())
     await _set_unreferenced(session, col(PackageRow.package_id) == package_id, None)
 
@@ -74,13 +78,13 @@ async def drop_references(session: AsyncSession, video_id: UUID) -> list[str]:
 
 async def move_references(session: AsyncSession, old: str, new: str) -> Sequence[UUID]:
     """Let the videos that need package `old` need `new` instead; return them."""
-    videos = await references(session, old)
-    for video_id in videos:
-        await refer(session, new, video_id)
     mine = col(PackageReference.package_id) == old
+    moved = (await session.exec(select(PackageReference).where(mine))).all()
+    for reference in moved:
+        await refer(session, new, reference.video_id, reference.owner_id)
     await session.execute(sa.delete(PackageReference).where(mine))
     await _no_longer_needed(session, [old])
-    return videos
+    return [reference.video_id for reference in moved]
 
 
 async def mark(session: AsyncSession) -> None:

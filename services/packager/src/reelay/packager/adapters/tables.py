@@ -82,6 +82,9 @@ class PackageReference(PackagerTable, table=True):
 
     package_id: str = Field(primary_key=True)
     video_id: UUID = Field(primary_key=True)
+    owner_id: str | None = Field(
+        default=None, description="of the video; not known of those an earlier version noted"
+    )
 
 
 class DeletedVideo(PackagerTable, table=True):

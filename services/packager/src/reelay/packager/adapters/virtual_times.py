@@ -88,13 +88,6 @@ async def least_waiting(session: AsyncSession, owner_id: str, besides: str) -> f
     return (await session.execute(least)).scalar()
 
 
-async def count_others(session: AsyncSession, owner_id: str, besides: str) -> int:
-    """Return how many other packages are being made in an owner's turns."""
-    theirs = sa.select(sa.func.count()).where(_owner == owner_id, _name != besides)
-    count: int = (await session.execute(theirs)).scalar_one()
-    return count
-
-
 async def is_alone(session: AsyncSession) -> bool:
     """Tell whether no more than one package is being made."""
     two = sa.select(_name).limit(2)

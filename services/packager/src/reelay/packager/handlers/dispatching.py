@@ -10,7 +10,7 @@ import time
 from reelay.common import metrics
 from reelay.common.commands import Lane
 from reelay.common.outbox import Transaction
-from reelay.packager.adapters import mending, pending, repository, virtual_times
+from reelay.packager.adapters import mending, pending, repository, sharing, virtual_times
 from reelay.packager.adapters.pending import Pending
 from reelay.packager.adapters.tables import PackageRow, TaskRow
 from reelay.packager.domain.chunks import Chunk, ahead_chunk, chunk_cost, ondemand_chunk
@@ -101,21 +101,16 @@ class Dispatcher:
         await virtual_times.join(session, row.package_id, owner_id, time)
         self.under_way.add(row.package_id)
 
-    async def pass_on(self, tx: Transaction, row: PackageRow, owner_id: str) -> None:
-        """Let a package that another owner needs too take that owner's turns if these come sooner.
+    async def pass_on(self, tx: Transaction, row: PackageRow) -> None:
+        """Let a package take the turns of that one of its owners whose come soonest.
 
-        They do where fewer of the owner's packages are being made: nobody's clip waits behind a
-        hundred films of somebody who had it first.
+        That is who has fewest others being made: nobody's clip waits behind a hundred films of
+        somebody who has it too.
         """
-        if owner_id == row.owner_id:
-            return
         await repository.take_dispatch_lock(tx.session)
-        theirs, others = [
-            await virtual_times.count_others(tx.session, owner, besides=row.package_id)
-            for owner in (row.owner_id, owner_id)
-        ]
-        if others < theirs:
-            row.owner_id = owner_id
+        owners = await sharing.better_owners(tx.session, row.package_id)
+        if row.package_id in owners:
+            row.owner_id = owners[row.package_id]
             await self.admit(tx, row)
 
     async def again(self, tx: Transaction, package: Pending, task: TaskRow) -> None:

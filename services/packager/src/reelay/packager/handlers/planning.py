@@ -117,7 +117,7 @@ class Planning:
                 return
             await self._keep_rewritten(tx, request, key)
             plan, created = await self._insert(tx, plan, request.owner_id, key)
-            await references.refer(tx.session, plan.package_id, request.video_id)
+            await references.refer(tx.session, plan.package_id, request.video_id, request.owner_id)
             row = await repository.lock(tx.session, plan.package_id)
             assert row is not None
             plan = repository.plan_of(row)
@@ -130,7 +130,7 @@ class Planning:
                 # Of the time before: whoever decided while it ended has had the lock, and is done.
                 await repository.delete_tasks(tx.session, row.package_id)
             elif row.state == repository.PLANNED:
-                await self._dispatcher.pass_on(tx, row, request.owner_id)
+                await self._dispatcher.pass_on(tx, row)
             opens = row.state == repository.PLANNED and await self._dispatcher.begin(tx, row)
         answer = planned(plan, request.video_id, decided_at)
         await self._promise(plan, answer, dispatch=not opens)

@@ -19,7 +19,7 @@ from reelay.common.events import SegmentFailed, SegmentReady
 from reelay.common.messaging import Messaging
 from reelay.common.outbox import Outbox
 from reelay.common.streams import Consumer, fact_consumer, work_consumer
-from reelay.packager.adapters import mending, pending, repository
+from reelay.packager.adapters import mending, pending, repository, sharing
 from reelay.packager.adapters.tables import TaskRow
 from reelay.packager.handlers.bookkeeping import Bookkeeping
 from reelay.packager.handlers.dispatching import Dispatcher
@@ -77,6 +77,9 @@ class Upkeep:
             await mending.drop_spent_tasks(tx.session)
         async with self._outbox.transaction() as tx:
             await mending.turns(tx.session)
+            shared = await sharing.better_owners(tx.session)
+        for package_id in sorted(shared):
+            await self._pass_on(package_id)
         async with self._outbox.transaction() as tx:
             await self._dispatcher.look(tx)
             if self._dispatcher.under_way:
@@ -86,6 +89,13 @@ class Upkeep:
                 self._dispatcher.has_room = False
         for package_id in whole:
             await self._books.complete(package_id)
+
+    async def _pass_on(self, package_id: str) -> None:
+        """Let a package that owners share be made in the turns that come soonest by now."""
+        async with self._outbox.transaction() as tx:
+            row = await repository.lock(tx.session, package_id)
+            if row is not None and row.state == repository.PLANNED:
+                await self._dispatcher.pass_on(tx, row)
 
     async def find_lost(self) -> None:
         """Announce old tasks anew that no message tells of any more: compared with their queue."""
