@@ -9,6 +9,7 @@ import pytest
 
 from reelay.common.commands import ViewersAsked, ViewerSeen, ViewersSeen
 from reelay.common.messaging import Messaging
+from reelay.content_api.handlers.audience import ASKED_S
 
 from .films import Film
 from .sites import LATE, SEGMENT, Site, updated
@@ -25,11 +26,15 @@ class Asking:
         self._messaging = messaging
         self.answers = asyncio.Queue[ViewersSeen]()
 
+    async def ask(self, site: Site) -> None:
+        """Ask once."""
+        await self._messaging.tell(ViewersAsked(package_id=site.package))
+
     async def until_seen(self, site: Site, count: int = 1) -> list[ViewerSeen]:
         """Ask until so many are seen."""
         async with asyncio.timeout(20):
             while True:
-                await self._messaging.tell(ViewersAsked(package_id=site.package))
+                await self.ask(site)
                 with contextlib.suppress(TimeoutError):
                     answer = await asyncio.wait_for(self.answers.get(), 0.2)
                     assert answer.package_id == site.package
@@ -79,10 +84,11 @@ async def test_viewer_is_seen_at_the_picture_that_was_sent_last(
 async def test_parts_and_answers_given_again_count(connected: Site, asking: Asking) -> None:
     await asking.begin(connected)
     await connected.put(SEGMENT, b"first")
-    # All whole ones but the first are answers given again.
-    for count, fields in enumerate([{"range": "bytes=0-1"}, {}, {}, {}, {"range": "bytes=1-"}], 2):
-        await connected.get(SEGMENT, headers={"user-agent": str(count), **fields})
-        assert (await asking.until_seen(connected, count))[-1].path == SEGMENT
+    # At once after one another: all whole ones but the first are answers given again.
+    for number, fields in enumerate([{}, {}, {}, {"range": "bytes=0-1"}, {"range": "bytes=1-"}]):
+        await connected.get(SEGMENT, headers={"user-agent": str(number), **fields})
+    viewers = await asking.until_seen(connected, 6)
+    assert [viewer.path for viewer in viewers[1:]] == [SEGMENT] * 5
 
 
 async def test_what_sends_nothing_of_a_segment_does_not_count(
@@ -117,6 +123,19 @@ async def test_viewer_of_a_private_film_is_seen(film: Film, asking: Asking) -> N
     await asking.begin(film.site, f"~{film.token()}/")
     (one,) = await asking.until_seen(film.site)
     assert one.path == FIRST
+
+
+async def test_nothing_is_kept_when_nobody_asks_any_more(connected: Site, asking: Asking) -> None:
+    await asking.begin(connected)
+    await connected.put(SEGMENT, b"first")
+    await asyncio.sleep(ASKED_S + 1)
+    await connected.get(FIRST, headers={"user-agent": "meanwhile"})
+    await asking.ask(connected)
+    asking_again = asyncio.create_task(asking.until_seen(connected))
+    while not asking_again.done():
+        await connected.get(SEGMENT, headers={"user-agent": "again"})
+        await asyncio.wait([asking_again], timeout=0.05)
+    assert [viewer.path for viewer in await asking_again] == [SEGMENT]
 
 
 async def test_viewers_of_a_package_that_nobody_asks_about_are_not_told(

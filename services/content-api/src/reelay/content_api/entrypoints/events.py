@@ -56,6 +56,8 @@ def listen(messaging: Messaging, library: Library, downloads: Downloads) -> None
     messaging.on_plain(TranscodeFailed, on_failed)
 
 
+SPARE_S = 0.5
+"""The loop's timers count whole milliseconds; one that came too early would forget nothing."""
 TellViewers = Callable[[str, list[ViewerSeen]], Awaitable[None]]
 """Tells where the viewers of a package are."""
 
@@ -65,7 +67,7 @@ def answer(messaging: Messaging, audience: Audience, tell: TellViewers) -> None:
 
     async def on_asked(question: ViewersAsked) -> None:
         # Also when nobody asks again: what was noted for this question is not kept.
-        asyncio.get_running_loop().call_later(ASKED_S, audience.forget)
+        asyncio.get_running_loop().call_later(ASKED_S + SPARE_S, audience.forget)
         if viewers := audience.ask(question.package_id):
             await tell(question.package_id, viewers)
 
