@@ -117,7 +117,7 @@ def test_film_is_watched_from_its_plan_until_it_is_ready(
     assert (last["event"], last["state"], last["progress"]) == ("state", "ready", 1.0)
 
 
-def test_viewer_of_a_whole_film_is_on_its_map(
+def test_viewer_who_waits_for_nothing_is_on_the_map(
     watched_instance: Instance, media: Media, tmp_path: Path
 ) -> None:
     upload = Upload(watched_instance, media.numbered(4, "25", (320, 180))).begin()
@@ -127,6 +127,8 @@ def test_viewer_of_a_whole_film_is_on_its_map(
         name = next(iter(package["renditions"]))
         content = f"{watched_instance.url}/api/v1/content/{package['package_id']}"
         url = f"{content}/video/{name}/2.m4s"
+
+        wait_until(lambda: httpx.get(url).is_success, "the segment is made", 60)
 
         def watched() -> bool:
             httpx.get(url).raise_for_status()

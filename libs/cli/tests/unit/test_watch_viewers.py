@@ -1,5 +1,8 @@
 """Where viewers are on a map: who waits, who watches, and how many they are."""
 
+from reelay.cli.watch_seen import Seen
+from reelay.cli.watch_waiting import Waiting
+
 from ..watch_samples import COMPLETED, demand, hear, seen, stored, withdrawn
 
 
@@ -75,3 +78,27 @@ def test_viewers_at_one_segment_are_counted_and_who_waits_elsewhere_is_none_of_t
         now=10,
     )
     assert [(v.number, v.count, v.waits) for v in known.viewers] == [(3, 2, False), (4, 1, True)]
+
+
+def test_sound_tells_where_somebody_is_without_pictures_whoever_sends_them() -> None:
+    heard = [
+        (seen(("one", "video/720p/3.m4s", 0.5)), 9.0),
+        (seen(("one", "audio/main/5.m4s", 0.1), ("two", "audio/main/5.m4s", 0.1)), 9.5),
+        (seen(("one", "audio/main/6.m4s", 0.0)), 17.0),
+    ]
+    at_9 = [(v.rendition, v.number, v.count) for v in hear(*heard[:2], now=9.6).viewers]
+    assert at_9 == [("720p", 3, 1), ("audio", 5, 1)]
+    at_19 = [(v.rendition, v.number) for v in hear(*heard, now=19.0).viewers]
+    assert at_19 == [("audio", 5), ("audio", 6)]
+
+
+def test_who_was_not_seen_or_told_of_for_long_is_not_kept() -> None:
+    sights, waits = Seen(), Waiting()
+    for second in range(100):
+        names = [f"{second} {number}" for number in range(10)]
+        sights.note(seen(*((name, "video/720p/1.m4s", 0.0) for name in names)), second)
+        for name in names:
+            waits.demand(demand("video/720p/4.m4s", name), second)
+            waits.withdraw(withdrawn("video/720p/4.m4s", name, "here"), second)
+    assert len(sights.places(99)) == 100
+    assert all(len(kept) <= 100 for kept in (*vars(sights).values(), *vars(waits).values()))
