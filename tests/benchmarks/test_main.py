@@ -89,3 +89,14 @@ def test_sections_of_other_benchmarks_stay_in_their_order(
     assert once.index("## good") < once.index("## kept")
     assert run(monkeypatch, "kept", "--resume") == 0
     assert (report / "report.md").read_text() == once
+
+
+def test_what_repeats_a_target_runs_only_when_it_is_named(
+    report: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(benchmarks, "NAMES", ("good", "kept"))
+    monkeypatch.setattr(benchmarks, "NAMED", ("good",))
+    assert run(monkeypatch, "--resume") == 0
+    assert "## good" not in (report / "report.md").read_text()
+    assert run(monkeypatch, "good") == 0
+    assert "## good" in (report / "report.md").read_text()
