@@ -26,7 +26,7 @@ RECOVERY_S = 180.0
 TAKEN_OVER_WITHIN_S = 15.0
 """From an encoder's death until another, which is idle, begins its chunk: work is delivered again
 after 5 s, the rest is for a busy machine."""
-ONE_CHUNK_S = 16
+ONE_CHUNK_S = 8
 """A film with a single chunk for the ladder, so that the other encoder has nothing in hand."""
 FAR_SEGMENT = 25
 """Of a film of two minutes: 88 s after its start."""

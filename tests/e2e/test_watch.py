@@ -128,10 +128,10 @@ def test_viewer_who_waits_for_nothing_is_on_the_map(
         content = f"{watched_instance.url}/api/v1/content/{package['package_id']}"
         url = f"{content}/video/{name}/2.m4s"
 
-        wait_until(lambda: httpx.get(url).is_success, "the segment is made", 60)
+        wait_until(lambda: httpx.get(url, timeout=30).is_success, "the segment is made", 60)
 
         def watched() -> bool:
-            httpx.get(url).raise_for_status()
+            httpx.get(url, timeout=30).raise_for_status()
             return any(line["event"] == "watching" for line in watch.lines)
 
         wait_until(watched, "the viewer is seen", 30)

@@ -22,6 +22,7 @@ class Encoder:
             "ENCODER_STORE_URL": f"file://{store}",
             "ENCODER_FFMPEG": ffmpeg,
             "ENCODER_THREADS": "2",
+            "ENCODER_LONGEST_PAUSE_S": "60",  # longer than any test looks at who is paused
         }
         self.process: Process | None = None
 

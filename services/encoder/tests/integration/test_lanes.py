@@ -150,14 +150,14 @@ async def test_paused_ladder_that_is_cancelled_leaves_no_process(begin: Begin, p
 
 
 async def test_pause_counts_for_no_limit_of_time(begin: Begin, pid_of: Find, media):
-    limits = replace(LIMITS, wall_s=3.0, no_progress_s=3.0)
+    limits = replace(LIMITS, wall_s=6.0, no_progress_s=6.0)
     paused = begin(
-        Lane.LADDER, "sleep 0.5", f'exec "{media.ffmpeg}" "$@"', limits=limits
+        Lane.LADDER, "sleep 2", f'exec "{media.ffmpeg}" "$@"', limits=limits
     )  # fmt: skip
     ladder = await pid_of(Lane.LADDER)
     opening = begin(Lane.OPENING, FOR_EVER)
     await until_state(ladder, "T")
-    await asyncio.sleep(4.0)
+    await asyncio.sleep(7.0)
     opening.cancel()
     assert len(await paused) == 3
 

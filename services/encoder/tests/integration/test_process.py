@@ -98,7 +98,7 @@ async def test_endless_program_is_killed(bench, make_task, video, tmp_path):
 
 
 async def test_time_while_stopped_does_not_count(bench, make_task, media, video, tmp_path):
-    program = script(tmp_path / "slow", "sleep 0.3", f'exec "{media.ffmpeg}" "$@"')
+    program = script(tmp_path / "slow", "sleep 2", f'exec "{media.ffmpeg}" "$@"')
     limits = replace(LIMITS, wall_s=6.0, no_progress_s=6.0)
     encoding = asyncio.create_task(
         bench.encode(video, make_task(video), program=program, limits=limits)

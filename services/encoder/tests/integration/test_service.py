@@ -1,6 +1,7 @@
 """The encoder as a process, beside a real NATS server."""
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -107,10 +108,25 @@ async def test_killing_while_paused_leaves_no_process(paused, encoder, tmp_path)
     await until_state(paused, "XZ")
 
 
+async def stop_another(word: str, paused: int) -> int:
+    """Stop the FFmpeg of the opening, whose end would let the other go on; return it.
+
+    One makes the first segment, the next one the others.
+    """
+    async with asyncio.timeout(20):
+        while True:
+            for pid in pids_with(word):
+                if pid != paused:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.killpg(pid, signal.SIGSTOP)
+                    if state(pid) == "T":
+                        return pid
+            await asyncio.sleep(0.01)
+
+
 async def test_paused_chunk_is_kept_beyond_the_time_of_a_silent_one(paused, messaging, tmp_path):
     consumer = work_consumer("software", Lane.LADDER)
-    (opening,) = [pid for pid in pids_with(f"{tmp_path}/objects/sources") if pid != paused]
-    os.killpg(opening, signal.SIGSTOP)  # its end would let the other go on
+    opening = await stop_another(f"{tmp_path}/objects/sources", paused)
     try:
         for _ in range(14):
             await asyncio.sleep(consumer.ack_wait_s / 10)
