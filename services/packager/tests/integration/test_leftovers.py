@@ -8,7 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from reelay.common.commands import EncodeChunk, Lane
+from reelay.common.errors import OutageError
 from reelay.common.events import SegmentFailed, SegmentReady
+from reelay.common.outbox import Transaction
 from reelay.common.storage.port import read_all
 from reelay.packager.adapters import repository, virtual_times
 from reelay.packager.adapters.tables import TaskRow
@@ -135,18 +137,50 @@ async def test_lost_work_that_somebody_just_forgets_is_left_to_them(house: House
     assert await house.work() == []
 
 
-async def test_room_that_a_failed_film_leaves_is_noted_until_it_is_filled(house: House) -> None:
+async def failure_of_one_of_two(house: House) -> SegmentFailed:
+    """Have two films made; return the news that ends one of them."""
     failing, *_ = [await house.add(owner, seconds=1200) for owner in ("a", "b")]
     task, *_ = await house.work()
-    failed = SegmentFailed(
+    return SegmentFailed(
         task_id=task.task_id, package_id=failing.package_id, attempt=1, reason="", log_tail=""
     )
+
+
+async def test_room_that_a_failed_film_leaves_is_noted_until_it_is_filled(house: House) -> None:
+    failed = await failure_of_one_of_two(house)
     await house.books.fail_package(failed)
     assert house.dispatcher.has_room
     assert await house.work() == []
     await upkeep(house).tick()
     assert on(Lane.LADDER, await house.work())
     assert not house.dispatcher.has_room
+
+
+async def test_room_of_a_decision_that_fails_at_its_commit_is_decided_about_anew(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await house.books.fail_package(await failure_of_one_of_two(house))
+    dispatch = house.dispatcher.dispatch
+
+    async def cut_off(tx: Transaction) -> None:
+        await dispatch(tx)
+        pid = (await tx.session.execute(sa.select(sa.func.pg_backend_pid()))).scalar_one()
+        async with house.database.transaction() as session:
+            await session.execute(sa.select(sa.func.pg_terminate_backend(pid)))
+
+    monkeypatch.setattr(house.dispatcher, "dispatch", cut_off)
+    with pytest.raises(OutageError):
+        await upkeep(house).tick()
+    assert house.dispatcher.has_room
+
+
+async def test_room_that_comes_while_it_is_decided_is_not_forgotten(house: House) -> None:
+    failed = await failure_of_one_of_two(house)
+    with house.dispatcher.deciding():
+        async with house.outbox.transaction() as tx:
+            await house.dispatcher.dispatch(tx)
+        await house.books.fail_package(failed)
+    assert house.dispatcher.has_room
 
 
 def is_made(task: EncodeChunk, number: int) -> SegmentReady:

@@ -99,12 +99,14 @@ class Bookkeeping:
                 makes_room |= await self._note_package(tx, row, list(group))
                 if _is_whole(row):
                     finished.append(package_id)
+        self._dispatcher.has_room |= makes_room  # until it is decided, however often that fails
         for package_id in finished:
             await self.complete(package_id)
         if makes_room:
-            self._dispatcher.has_room = True  # until it is decided, however often that fails
-            async with self._outbox.transaction() as tx:  # by itself: viewers wait for the news
-                await self._dispatcher.dispatch(tx)
+            # By itself: viewers wait for the news.
+            with self._dispatcher.deciding():
+                async with self._outbox.transaction() as tx:
+                    await self._dispatcher.dispatch(tx)
 
     async def _note_package(
         self, tx: Transaction, row: PackageRow, stored: list[StoredSegment]

@@ -5,7 +5,9 @@ the upkeep makes up within seconds for a decision that a killed one did not take
 wait for is soft state that every replica hears and that repeats itself.
 """
 
+import contextlib
 import time
+from collections.abc import Iterator
 
 from reelay.common import metrics
 from reelay.common.commands import Lane
@@ -39,6 +41,20 @@ class Dispatcher:
         """Whether work ended without a decision about what comes instead of it."""
         self._encoders = 0
         self._openings = Openings(census)
+
+    @contextlib.contextmanager
+    def deciding(self) -> Iterator[None]:
+        """Let the block, to its commit, decide about all work that ended before it.
+
+        What ends meanwhile may not be seen in it, and remains to be decided about; so does all if
+        the block fails.
+        """
+        self.has_room = False
+        try:
+            yield
+        except BaseException:
+            self.has_room = True
+            raise
 
     async def begin(self, tx: Transaction, row: PackageRow) -> bool:
         """Announce the opening chunk of a package, and nothing else yet: nothing delays it then.
@@ -84,7 +100,6 @@ class Dispatcher:
         await self._openings.fill(work)
         await self._answer_demand(work)
         await self._fill_window(work)
-        self.has_room = False
         for lane in Lane:
             metrics.TASKS_OUTSTANDING.labels(lane).set(work.count(lane))
 

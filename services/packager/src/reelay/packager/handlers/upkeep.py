@@ -80,13 +80,13 @@ class Upkeep:
             shared = await sharing.better_owners(tx.session)
         for package_id in sorted(shared):
             await self._pass_on(package_id)
-        async with self._outbox.transaction() as tx:
-            await self._dispatcher.look(tx)
-            if self._dispatcher.under_way:
-                await self._dispatcher.dispatch(tx)
-            else:
-                self._dispatcher.note_encoders()
-                self._dispatcher.has_room = False
+        with self._dispatcher.deciding():
+            async with self._outbox.transaction() as tx:
+                await self._dispatcher.look(tx)
+                if self._dispatcher.under_way:
+                    await self._dispatcher.dispatch(tx)
+                else:
+                    self._dispatcher.note_encoders()
         for package_id in whole:
             await self._books.complete(package_id)
 
