@@ -179,7 +179,7 @@ def measure(runs: int = 10) -> Iterator[Figure]:
 
 def _ratio(count: int, beside: list[Sample], alone: list[Sample]) -> Figure:
     ratios = [_opening_s(a) / _opening_s(b) for a, b in zip(beside, alone, strict=True)]
-    figure = Figure(f"{_what(count)}; {PAUSED} ÷ {ALONE}", "", ratios, f"≤ {RATIO}")
+    figure = Figure(f"{_what(count)}; {PAUSED} ÷ {ALONE}", "", ratios, f"p50 ≤ {RATIO}")
     return replace(figure, holds=figure.median <= RATIO)
 
 
