@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from reelay.common.testing.servers import free_port
 from reelay.standalone import instance, leftovers
 
 SCRIPT = Path(__file__).with_name("fake_up.py")
@@ -28,13 +29,6 @@ def eventually(holds: Callable[[], Any], what: str, deadline_s: float = DEADLINE
         assert time.monotonic() < end, f"not within {deadline_s} s: {what}"
         time.sleep(0.05)
     return result
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def parent(pid: int) -> int:

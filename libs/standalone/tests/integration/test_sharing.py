@@ -11,10 +11,9 @@ import nats
 import pytest
 
 from reelay.common.testing.s3 import start_seaweedfs
+from reelay.common.testing.servers import free_port
 from reelay.standalone import instance, joining
 from reelay.standalone.settings import Settings
-
-from .conftest import free_port
 
 pytestmark = pytest.mark.integration
 

@@ -1,10 +1,9 @@
 """A real S3 server for tests: SeaweedFS from its PyPI wheel or its image, on loopback."""
 
 import json
-import socket
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
@@ -12,7 +11,7 @@ import urllib3
 from minio import Minio
 from minio.error import MinioException
 
-from reelay.common.testing.servers import BACKEND, Program, wait_until
+from reelay.common.testing.servers import BACKEND, Program, free_port, is_free, wait_until
 
 ACCESS_KEY = "reelay-test"
 SECRET_KEY = "reelay-test-secret"  # noqa: S105 (a server of the test's own, on loopback)
@@ -107,22 +106,8 @@ def _remove_sockets(ports: dict[str, int]) -> None:
 
 
 def _free_ports() -> dict[str, int]:
-    """Return a free loopback port for every listener, found while all the others were held."""
-    with ExitStack() as held:
-        ports = {f"{name}.port": _hold(held) for name in LISTENERS}
-        ports |= {f"{name}.port.grpc": _hold(held) for name in LISTENERS}
-        while "admin.port.grpc" not in ports:
-            admin = _hold(held)
-            try:
-                ports["admin.port.grpc"] = _hold(held, admin + ADMIN_GRPC_OFFSET)
-            except (OSError, OverflowError):
-                continue
-            ports["admin.port"] = admin
-        return ports
-
-
-def _hold(held: ExitStack, port: int = 0) -> int:
-    listener = held.enter_context(socket.socket())
-    listener.bind(("127.0.0.1", port))
-    number: int = listener.getsockname()[1]
-    return number
+    """Return a free loopback port for every listener."""
+    ports = {f"{name}.port{kind}": free_port() for name in LISTENERS for kind in ("", ".grpc")}
+    while not is_free((admin := free_port()) + ADMIN_GRPC_OFFSET):
+        pass
+    return ports | {"admin.port": admin, "admin.port.grpc": admin + ADMIN_GRPC_OFFSET}

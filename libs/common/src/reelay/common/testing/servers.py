@@ -1,6 +1,7 @@
 """Real NATS and PostgreSQL for tests: from PyPI wheels, or from images where Docker answers."""
 
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -23,12 +24,28 @@ DEADLINE_S = 30.0
 BACKEND = os.environ.get("REELAY_TEST_BACKEND", "embedded")
 
 
+PORTS = range(10_000, 20_000)
+"""Below Linux's ephemeral range (32768 and up), so that no outgoing connection takes one before its
+server listens, and below those that `reelay up` chooses."""
+_given: set[int] = set()
+
+
 def free_port() -> int:
-    """Return a loopback TCP port that nobody listens on now."""
+    """Return a loopback TCP port that nobody listens on now, another one each time."""
+    while (port := random.choice(PORTS)) in _given or not is_free(port):  # noqa: S311 (no secret)
+        pass
+    _given.add(port)
+    return port
+
+
+def is_free(port: int) -> bool:
+    """Tell whether nobody listens on a loopback TCP port."""
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
 
 
 def wait_until(holds: Callable[[], bool], what: str, deadline_s: float = DEADLINE_S) -> None:
