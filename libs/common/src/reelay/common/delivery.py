@@ -21,6 +21,7 @@ from reelay.common.errors import OutageError, PermanentError, TransientError
 from reelay.common.fitness import Check, UnfitError, assert_fit, until_fit
 from reelay.common.known_messages import ATTEMPTS, KnownMessages
 from reelay.common.outages import outlast
+from reelay.common.solitude import OneAloneError, Solitude
 from reelay.common.streams import Consumer
 from reelay.common.tasks import end
 
@@ -77,6 +78,7 @@ class DeliveryMiddleware:
         self.publish = publish
         self.others_ask = others_ask
         self.known = KnownMessages()
+        self.solitude = Solitude()
         self.handling: set[asyncio.Task[Any]] = set()
         self.returns: set[asyncio.Task[Any]] = set()
 
@@ -144,12 +146,14 @@ class _Delivery(BaseMiddleware[Any, Any]):
     ) -> str:
         raw: Msg = msg.raw_message
         attempt, limit = self._known.attempt(raw), route.consumer.max_deliver
-        if attempt > limit:
+        # A failure at the limit is its last: what comes yet again was in hand of one that died.
+        alone = attempt > limit
+        if attempt > limit + route.consumer.sole:
             return await self._bury(raw, route, ExhaustedError())
         try:
-            await self._try(call_next, msg, route)
-        except UnfitError as error:
-            log.warning("handed on: this process cannot work", error=repr(error)[:300])
+            await self._try(call_next, msg, route, alone=alone)
+        except (UnfitError, OneAloneError) as error:
+            log.warning("handed on", error=repr(error)[:300])
             await self._give_back(raw, route.consumer, attempt)
             return HANDED_ON
         except INVALID as error:
@@ -160,7 +164,7 @@ class _Delivery(BaseMiddleware[Any, Any]):
             _add(self._middleware.returns, returning)
             raise
         except Exception as error:  # the boundary: every other failure is tried again
-            if attempt == limit:
+            if attempt >= limit:
                 return await self._bury(raw, route, error)
             delay = self._retry_delay_s(raw, route)
             log.warning("will try again", attempt=attempt, delay_s=delay, error=repr(error))
@@ -176,6 +180,8 @@ class _Delivery(BaseMiddleware[Any, Any]):
 
     async def _rest(self, raw: Msg, route: Route, outcome: str) -> None:
         """Ask for no message while this process cannot work, or another should try first."""
+        if outcome == HANDED_ON:
+            await self._middleware.solitude.over()
         if (check := route.hand_on_check) is None:
             return
         if outcome == HANDED_ON:
@@ -215,11 +221,20 @@ class _Delivery(BaseMiddleware[Any, Any]):
         call_next: Callable[["StreamMessage[Any]"], Awaitable[Any]],
         msg: "StreamMessage[Any]",
         route: Route,
+        *,
+        alone: bool,
     ) -> None:
-        """Let the handler digest a message; raise UnfitError where not the message is to blame."""
+        """Let the handler digest a message.
+
+        Raises UnfitError where not the message is to blame, and OneAloneError.
+        """
         try:
-            await outlast(lambda: call_next(msg), route.check, hands_on=route.consumer.sole)
-        except (*INVALID, UnfitError):
+            if not route.consumer.sole:
+                await outlast(lambda: call_next(msg), route.check, hands_on=False)
+                return
+            async with self._middleware.solitude.entered(alone=alone):
+                await outlast(lambda: call_next(msg), route.check, hands_on=True)
+        except (*INVALID, UnfitError, OneAloneError):
             raise
         except Exception:  # whatever failed, it may be this process
             await assert_fit(route.hand_on_check)

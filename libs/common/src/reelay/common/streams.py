@@ -114,7 +114,7 @@ def fact_consumer(service: str, handler: str, subject: str, *, batch: int = 1) -
 def work_consumer(provider: str, lane: Lane) -> Consumer:
     """Return the durable that all encoders with `provider` share for `lane`.
 
-    A chunk that kills its encoder must not kill many.
+    A chunk that kills its encoder must not kill many; one more than this is killed by it alone.
     """
     return Consumer(
         durable=f"encoder-{provider}-{lane}",
