@@ -46,12 +46,10 @@ def without_own_encoder(instance: Instance) -> Iterator[None]:
 
     It is killed, so that the broker forgets it, and its successor stopped before it has connected.
     """
-    [stopped] = own_encoders(instance)
+    stopped = own_encoder(instance)
     while is_connected(stopped):  # on a busy machine it may be before it is seen
-        dead = stopped
-        os.kill(dead, signal.SIGKILL)
-        wait_until(lambda: bool(own_encoders(instance) - {dead}), "the keeper starts another")  # noqa: B023 (called in this turn)
-        [stopped] = own_encoders(instance) - {dead}
+        os.kill(stopped, signal.SIGKILL)
+        stopped = own_encoder(instance, after=stopped)
         os.kill(stopped, signal.SIGSTOP)
     try:
         yield
@@ -69,8 +67,23 @@ def is_connected(pid: int) -> bool:
     return any(f"socket:[{line.split()[9]}]" in links for line in lines)
 
 
+def own_encoder(instance: Instance, after: int = 0) -> int:
+    """Wait for a process that the instance itself keeps for encoding, another than `after`."""
+    found: set[int] = set()
+
+    def runs() -> bool:
+        found.update(own_encoders(instance) - {after})
+        return bool(found)
+
+    wait_until(runs, "the instance has an encoder")
+    return found.pop()
+
+
 def own_encoders(instance: Instance) -> set[int]:
-    """Return the process that the instance itself keeps for encoding, if there is one now."""
+    """Return the process that the instance itself keeps for encoding, if it is seen now.
+
+    While others end, the list of children may lack one that lives (proc(5)).
+    """
     found = set()
     children = Path(f"/proc/{instance.process.pid}/task").glob("*/children")
     for pid in " ".join(path.read_text() for path in children).split():
