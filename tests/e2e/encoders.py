@@ -80,14 +80,22 @@ def own_encoder(instance: Instance, after: int = 0) -> int:
 
 
 def own_encoders(instance: Instance) -> set[int]:
-    """Return the process that the instance itself keeps for encoding, if it is seen now.
-
-    While others end, the list of children may lack one that lives (proc(5)).
-    """
+    """Return the process that the instance itself keeps for encoding, if it is seen now."""
     found = set()
-    children = Path(f"/proc/{instance.process.pid}/task").glob("*/children")
-    for pid in " ".join(path.read_text() for path in children).split():
+    for pid in children(instance.process.pid):
         with suppress(OSError):
             if b"reelay.encoder" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.add(int(pid))
+                found.add(pid)
+    return found
+
+
+def children(pid: int) -> set[int]:
+    """Return the processes that a process has started.
+
+    While some of them end, one that lives may be missing (proc(5)).
+    """
+    found: set[int] = set()
+    for path in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+            found.update(map(int, path.read_text().split()))
     return found

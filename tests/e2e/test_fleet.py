@@ -22,6 +22,7 @@ from reelay.common.testing.s3 import start_seaweedfs
 from reelay.common.testing.servers import answers, free_port, wait_until
 
 from .conftest import Instance, start_instance
+from .encoders import children
 
 pytestmark = pytest.mark.e2e
 
@@ -66,16 +67,10 @@ class Encoder:
         found = []
         for pid in (self.process.pid, *children(self.process.pid)):
             entry = Path(f"/proc/{pid}")
-            with suppress(FileNotFoundError):  # it has ended meanwhile
+            with suppress(FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
                 found += [(entry / name).read_text() for name in ("environ", "cmdline")]
                 found += [str(link.readlink()) for link in (entry / "cwd", *entry.glob("fd/*"))]
         return "\n".join(found)
-
-
-def children(pid: int) -> list[int]:
-    """Return the processes that a process has started."""
-    lists = Path(f"/proc/{pid}/task").glob("*/children")
-    return [int(word) for path in lists for word in path.read_text().split()]
 
 
 @pytest.fixture
