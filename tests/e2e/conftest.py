@@ -82,9 +82,10 @@ class Instance:
     def pids(self) -> dict[str, int]:
         """Return the processes of the services by name."""
         found = {}
-        for entry in Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
+        # The lowest last: what a service starts looks like itself until it is another program.
+        numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        for number in sorted(numbers, reverse=True):
+            entry = Path(f"/proc/{number}")
             try:
                 line = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
                 environment = (entry / "environ").read_bytes()
@@ -96,11 +97,11 @@ class Instance:
                 continue
             for word in line:
                 if word.startswith("reelay."):
-                    found[word.removeprefix("reelay.")] = int(entry.name)
+                    found[word.removeprefix("reelay.")] = number
             if line[0].endswith("nats-server"):
-                found["nats"] = int(entry.name)
+                found["nats"] = number
             if line[0].endswith("/postgres"):
-                found["postgres"] = int(entry.name)
+                found["postgres"] = number
         return found
 
     def variables(self, service: str) -> dict[str, str]:

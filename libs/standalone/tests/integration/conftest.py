@@ -31,8 +31,12 @@ def eventually(holds: Callable[[], Any], what: str, deadline_s: float = DEADLINE
     return result
 
 
-def parent(pid: int) -> int:
-    stat = Path(f"/proc/{pid}/stat").read_text()
+def parent(pid: int) -> int | None:
+    """Return who started a process; None when it has ended."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
     return int(stat.rpartition(")")[2].split()[1])
 
 
